@@ -1,0 +1,1 @@
+"""Callers, permissions, ids, errors, time and the unit of work."""
