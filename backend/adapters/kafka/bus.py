@@ -1,0 +1,174 @@
+"""The bus on Apache Kafka 3.7 or newer."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from aiokafka.structs import TopicPartition
+
+from backend.adapters.kafka.clients import Clients
+from backend.adapters.kafka.failures import FAILURES, translate
+from backend.adapters.kafka.health import diagnose
+from backend.adapters.kafka.names import Names
+from backend.adapters.kafka.options import KafkaOptions
+from backend.adapters.kafka.reader import KafkaReader
+from backend.adapters.kafka.records import Partitions
+from backend.adapters.kafka.replay import Replays
+from backend.adapters.kafka.topics import Topics
+from backend.adapters.kafka.urls import KafkaSecurity, parse_url
+from backend.adapters.kafka.watch import Watches
+from backend.adapters.kafka.writer import Writer
+from backend.foundation.bus.ports import BusHealth, Delivery, Message, Reader, Sink, TopicInfo
+from backend.foundation.kernel.errors import AutoWeaveError, NotFound, Unavailable
+
+_HEALTH_S = 2.0
+_DIAGNOSE_S = 0.5
+_NOT_OF_KAFKA = "retention.messages"
+
+
+class KafkaBus:
+    """Implements `Bus`. It connects when first used, and again, for ever, after a failure.
+
+    Args:
+        url: ``kafka://host:port,…``, or ``kafkas://…`` for TLS.
+        namespace: goes before every topic and group, so that several installations share a broker.
+        security: credentials and certificates.
+        options: times and sizes.
+        client: what the broker's logs call this process.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "",
+        security: KafkaSecurity | None = None,
+        options: KafkaOptions | None = None,
+        client: str = "autoweave",
+    ) -> None:
+        self._target = parse_url(url)
+        self._names = Names(namespace)
+        self._options = options or KafkaOptions()
+        self._clients = Clients(self._target, security or KafkaSecurity(), self._options, client)
+        self._topics = Topics(self._clients, self._options)
+        self._writer = Writer(self._clients, self._options, self._exists)
+        self._watches = Watches(self._clients, self._topics, self._options)
+        self._replays = Replays(self._clients, self._topics, self._options)
+        self._readers: set[KafkaReader] = set()
+
+    async def start(self) -> None:
+        """See `Bus.start`."""
+        try:
+            await self._writer.open()
+        except FAILURES as error:
+            cause, fix = await diagnose(self._target.servers, _DIAGNOSE_S)
+            raise Unavailable(f"Kafka cannot be reached: {cause}", hint=fix) from error
+
+    async def close(self) -> None:
+        """See `Bus.close`."""
+        await asyncio.gather(*(reader.stop() for reader in list(self._readers)))
+        await self._watches.close()
+        await self._writer.close()
+        await self._topics.close()
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        """See `Bus.publish`."""
+        return await self._writer.publish(self._names.native, messages)
+
+    async def read(self, group: str, topics: Sequence[str], sink: Sink, *, member: str) -> Reader:
+        """See `Bus.read`."""
+        natives = self._by_native(topics)
+        missing = natives.keys() - (await self._topics.all()).keys()
+        if missing:
+            named = ", ".join(sorted(natives[native] for native in missing))
+            raise NotFound(f"There is no topic {named}.", hint="Create it before reading from it.")
+        name = self._names.native(group)
+        reader = KafkaReader(
+            name,
+            list(natives),
+            Partitions(natives),
+            sink,
+            connect=lambda: self._clients.member(name, member),
+            options=self._options,
+            ended=self._readers.discard,
+        )
+        await reader.start()
+        self._readers.add(reader)
+        return reader
+
+    def watch(self, topics: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
+        """See `Bus.watch`."""
+        return self._watches.watch(self._by_native(topics))
+
+    def replay(
+        self, topic: str, *, from_offset: str | None = None, from_time_ms: int | None = None, limit: int = 1000
+    ) -> AsyncIterator[Delivery]:
+        """See `Bus.replay`; both ends are included, and what is written meanwhile is not."""
+        native = self._names.native(topic)
+        return self._replays.replay(native, topic, from_offset=from_offset, from_time_ms=from_time_ms, limit=limit)
+
+    async def create_topic(self, name: str, *, partitions: int, settings: Mapping[str, str] | None = None) -> None:
+        """See `Bus.create_topic`; settings are Kafka's topic settings, such as ``retention.ms``.
+
+        ``retention.messages`` is left out: Kafka keeps by time and bytes.
+        """
+        kept = {key: value for key, value in (settings or {}).items() if key != _NOT_OF_KAFKA}
+        await self._topics.create(self._names.native(name), partitions, kept)
+
+    async def delete_topic(self, name: str) -> None:
+        """See `Bus.delete_topic`."""
+        await self._topics.delete(self._names.native(name))
+
+    async def topics(self) -> list[TopicInfo]:
+        """See `Bus.topics`."""
+        counts = {native: count for native, count in (await self._topics.all()).items() if self._names.own(native)}
+        settings = await self._topics.settings(list(counts))
+        ends = await self._ends(counts)
+        return [
+            TopicInfo(
+                name=self._names.own(native) or native,
+                partitions=count,
+                end=sum(end for at, end in ends.items() if at.topic == native),
+                settings=settings.get(native, {}),
+            )
+            for native, count in sorted(counts.items())
+        ]
+
+    async def lag(self, group: str) -> dict[str, int]:
+        """See `Bus.lag`; what the broker no longer stores is not counted."""
+        name = self._names.native(group)
+        committed = await self._topics.committed(name)
+        read = {at.topic for at in committed} | await self._topics.subscribed(name)
+        counts = {native: count for native, count in (await self._topics.all()).items() if native in read}
+        ends = await self._ends(counts)
+        beginnings = await self._topics.beginnings(ends) if ends else {}
+        lag = dict.fromkeys((self._names.own(native) or native for native in counts), 0)
+        for at, end in ends.items():
+            done = max(committed.get(at, 0), beginnings[at])
+            lag[self._names.own(at.topic) or at.topic] += max(end - done, 0)
+        return lag
+
+    async def health(self) -> BusHealth:
+        """See `Bus.health`."""
+        begun = time.monotonic()
+        where = ", ".join(self._target.servers)
+        try:
+            async with asyncio.timeout(_HEALTH_S - _DIAGNOSE_S):
+                brokers = await self._topics.brokers()
+        except (AutoWeaveError, *FAILURES) as error:
+            cause, fix = await diagnose(self._target.servers, _DIAGNOSE_S)
+            told = translate(error, "ask how it is").message
+            return BusHealth(ok=False, kind="kafka", detail=f"Kafka at {where}: {told}", cause=cause, fix=fix)
+        latency = (time.monotonic() - begun) * 1000
+        return BusHealth(ok=True, kind="kafka", detail=f"Kafka at {where}, {brokers} up", latency_ms=latency)
+
+    async def _ends(self, counts: Mapping[str, int]) -> dict[TopicPartition, int]:
+        partitions = [TopicPartition(native, number) for native, count in counts.items() for number in range(count)]
+        return await self._topics.ends(partitions) if partitions else {}
+
+    async def _exists(self, native: str) -> bool:
+        return native in await self._topics.all()
+
+    def _by_native(self, topics: Sequence[str]) -> dict[str, str]:
+        return {self._names.native(topic): topic for topic in topics}

@@ -1,0 +1,269 @@
+"""The client library's parts that the adapter uses, with the types that the library leaves open."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from ssl import SSLContext
+from typing import Any, Protocol, TypedDict, cast
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, RecordMetadata, TopicPartition
+
+from backend.adapters.kafka.options import KafkaOptions
+from backend.adapters.kafka.quiet import quieten
+from backend.adapters.kafka.records import Headers, Record
+from backend.adapters.kafka.urls import KafkaSecurity, KafkaTarget, tls_context
+
+_RETRY_MS = 250
+_FETCH_WAIT_MS = 200
+_FETCH_BYTES = 512 * 1024
+_NO_GENERATION = -1
+
+
+class Batch(Protocol):
+    """Records of one partition, being collected."""
+
+    def append(self, *, timestamp: int, key: bytes, value: bytes, headers: Headers) -> object | None:
+        """Add a record; ``None`` when the batch is full."""
+        ...
+
+    def close(self) -> None:
+        """Take no more records: the batch goes at once instead of lingering."""
+        ...
+
+
+class Connections(Protocol):
+    """`aiokafka.client.AIOKafkaClient`, and what else can be closed."""
+
+    def close(self) -> Coroutine[Any, Any, None]: ...
+
+
+class Producer(Protocol):
+    """`aiokafka.AIOKafkaProducer`."""
+
+    client: Connections
+
+    async def start(self) -> None: ...
+    async def flush(self) -> None: ...
+    async def partitions_for(self, topic: str) -> set[int]: ...
+    def create_batch(self) -> Batch: ...
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[RecordMetadata]: ...
+
+
+class Consumer(Protocol):
+    """`aiokafka.AIOKafkaConsumer`."""
+
+    async def start(self) -> None: ...
+    def stop(self) -> Coroutine[Any, Any, None]: ...
+    def subscribe(self, topics: Sequence[str], *, listener: ConsumerRebalanceListener) -> None: ...
+    def assign(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def assignment(self) -> frozenset[TopicPartition]: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, Sequence[Record]]: ...
+    def pause(self, *partitions: TopicPartition) -> None: ...
+    def resume(self, *partitions: TopicPartition) -> None: ...
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None: ...
+    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+    async def offsets_for_times(
+        self, timestamps: dict[TopicPartition, int]
+    ) -> Mapping[TopicPartition, OffsetAndTimestamp | None]: ...
+
+
+class PartitionFacts(TypedDict):
+    """A partition in the broker's metadata; ``leader`` is -1 while there is none."""
+
+    partition: int
+    leader: int
+
+
+class TopicFacts(TypedDict):
+    """A topic in the broker's metadata."""
+
+    error_code: int
+    topic: str
+    partitions: list[PartitionFacts]
+
+
+class ClusterFacts(TypedDict):
+    """The cluster in the broker's metadata."""
+
+    brokers: list[object]
+
+
+class ErrorsAnswer(Protocol):
+    """What the broker says to a change of topics: name, error code and maybe a text for each."""
+
+    topic_errors: list[tuple[str, int, str]]
+
+
+class DeletedAnswer(Protocol):
+    """What the broker says to a deletion: name and error code for each."""
+
+    topic_error_codes: list[tuple[str, int]]
+
+
+class ConfigsAnswer(Protocol):
+    """Resources, each as (error code, message, type, name, [(name, value, read only, source, …)])."""
+
+    resources: list[tuple[int, str, int, str, list[tuple[str, str | None, bool, int]]]]
+
+
+class GroupsAnswer(Protocol):
+    """Groups, each as (error code, name, state, protocol type, protocol, members).
+
+    A member is (id, client, host, metadata, assignment).
+    """
+
+    groups: list[tuple[int, str, str, str, str, list[tuple[str, str, str, bytes, bytes]]]]
+
+
+class Admin(Protocol):
+    """`aiokafka.admin.AIOKafkaAdminClient`."""
+
+    async def start(self) -> None: ...
+    def close(self) -> Coroutine[Any, Any, None]: ...
+    async def create_topics(self, new_topics: Sequence[NewTopic], timeout_ms: int) -> ErrorsAnswer: ...
+    async def delete_topics(self, topics: Sequence[str], timeout_ms: int) -> DeletedAnswer: ...
+    async def describe_topics(self) -> list[TopicFacts]: ...
+    async def describe_cluster(self) -> ClusterFacts: ...
+    async def describe_configs(self, config_resources: Sequence[ConfigResource]) -> list[ConfigsAnswer]: ...
+    async def describe_consumer_groups(self, group_ids: Sequence[str]) -> list[GroupsAnswer]: ...
+    async def list_consumer_group_offsets(self, group_id: str) -> Mapping[TopicPartition, OffsetAndMetadata]: ...
+
+
+class _MemberMetadata(Protocol):
+    subscription: list[str]
+
+
+class _Connection(TypedDict):
+    bootstrap_servers: str
+    client_id: str
+    security_protocol: str
+    ssl_context: SSLContext | None
+    sasl_mechanism: str
+    sasl_plain_username: str | None
+    sasl_plain_password: str | None
+    retry_backoff_ms: int
+
+
+class Clients:
+    """Makes clients of one cluster.
+
+    Args:
+        target: the brokers.
+        security: credentials.
+        options: times and sizes.
+        client: what the broker's logs and quotas call this process.
+    """
+
+    def __init__(self, target: KafkaTarget, security: KafkaSecurity, options: KafkaOptions, client: str) -> None:
+        self.target = target
+        quieten()
+        self._options = options
+        self._security = security
+        self._tls = tls_context(security) if target.tls else None
+        self._client = client
+
+    def _connection(self, client: str | None = None) -> _Connection:
+        security = self._security
+        return _Connection(
+            bootstrap_servers=",".join(self.target.servers),
+            client_id=client or self._client,
+            security_protocol=("SASL_" if security.username else "") + ("SSL" if self._tls else "PLAINTEXT"),
+            ssl_context=self._tls,
+            sasl_mechanism=security.mechanism,
+            sasl_plain_username=security.username or None,
+            sasl_plain_password=security.password or None,
+            retry_backoff_ms=_RETRY_MS,
+        )
+
+    def producer(self) -> Producer:
+        """Return an idempotent producer: what it writes twice is kept once, in order."""
+        made = AIOKafkaProducer(
+            **self._connection(),
+            enable_idempotence=True,
+            compression_type="lz4",
+            max_batch_size=self._options.batch_bytes,
+            linger_ms=2,
+            request_timeout_ms=_ms(self._options.publish_s),
+            metadata_max_age_ms=_ms(self._options.metadata_s),
+        )
+        return cast(Producer, made)
+
+    def member(self, group: str, client: str) -> Consumer:
+        """Return a consumer that will join the group; partitions without a committed position start at the earliest."""
+        options = self._options
+        made = AIOKafkaConsumer(
+            **self._connection(client),
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=_ms(options.session_s),
+            heartbeat_interval_ms=_ms(options.heartbeat_s),
+            rebalance_timeout_ms=_ms(options.rebalance_s),
+            # The group answers a join only after all have let go, or after the rebalance timeout.
+            request_timeout_ms=_ms(options.rebalance_s + options.answer_s),
+            metadata_max_age_ms=_ms(options.metadata_s),
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+        )
+        return cast(Consumer, made)
+
+    def observer(self) -> Consumer:
+        """Return a consumer without a group, which reads what it is told to and moves nobody's position."""
+        made = AIOKafkaConsumer(
+            **self._connection(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            request_timeout_ms=_ms(self._options.answer_s),
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+        )
+        return cast(Consumer, made)
+
+    def admin(self) -> Admin:
+        """Return a client for topics and groups."""
+        return cast(Admin, AIOKafkaAdminClient(**self._connection(), request_timeout_ms=_ms(self._options.answer_s)))
+
+
+def new_topic(name: str, partitions: int, settings: Mapping[str, str]) -> NewTopic:
+    """Return the request for a topic with the broker's own replication factor."""
+    # The library takes -1 (the broker's default) only beside an explicit, here empty, assignment.
+    return NewTopic(name, partitions, -1, replica_assignments={}, topic_configs=dict(settings))
+
+
+def topic_resource(name: str) -> ConfigResource:
+    """Return the name of a topic's settings."""
+    return ConfigResource(ConfigResourceType.TOPIC, name)
+
+
+def subscription(metadata: bytes) -> list[str]:
+    """Return the topics in a member's metadata."""
+    decoded = cast(_MemberMetadata, ConsumerProtocol.METADATA.decode(metadata))
+    return decoded.subscription
+
+
+def is_member(consumer: Consumer) -> bool:
+    """Return whether the group still knows this consumer: a commit of an expelled one would be refused."""
+    # Nothing public tells an expulsion from a rebalance: the library calls the same listener for both.
+    coordinator = getattr(consumer, "_coordinator", None)
+    return getattr(coordinator, "generation", _NO_GENERATION) != _NO_GENERATION
+
+
+def connections_of(consumer: Consumer) -> Connections:
+    """Return the consumer's connections, which its `stop` leaves open when it fails."""
+    return cast(Connections, vars(consumer)["_client"])
+
+
+def sender_of(producer: Producer) -> Connections | None:
+    """Return the producer's sending task, whose `close` sends no more."""
+    return cast("Connections | None", vars(producer).get("_sender"))
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,155 @@
+"""Topics and groups: make, delete, describe, and how far a group is behind."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.structs import TopicPartition
+
+from backend.adapters.kafka.clients import Admin, Clients, Consumer, TopicFacts, new_topic, subscription, topic_resource
+from backend.adapters.kafka.ending import end_admin, end_consumer
+from backend.adapters.kafka.failures import answered, translate
+from backend.adapters.kafka.held import Held
+from backend.adapters.kafka.options import KafkaOptions
+from backend.foundation.kernel.errors import Conflict, NotFound, Unavailable
+
+_LOOK_AGAIN_S = 0.05
+_OWN_SETTING = 1
+"""The source of a setting that was given for this topic; everything else is the broker's."""
+
+
+class Topics:
+    """What the broker knows, by the broker's own names.
+
+    Args:
+        clients: makes the clients.
+        options: times.
+    """
+
+    def __init__(self, clients: Clients, options: KafkaOptions) -> None:
+        self._options = options
+        self._admin = Held(clients.admin, end_admin)
+        self._observer = Held(clients.observer, end_consumer)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._admin.forget()
+        await self._observer.forget()
+
+    async def create(self, name: str, partitions: int, settings: Mapping[str, str]) -> None:
+        """Make a topic and wait until it can be written to; raise `Conflict` when it has other partitions."""
+        async with self._asking(f"create the topic {name!r}") as admin:
+            answer = await admin.create_topics([new_topic(name, partitions, settings)], self._timeout_ms)
+            _, code, text = answer.topic_errors[0]
+            if code not in (0, TopicAlreadyExistsError.errno):
+                raise for_code(code)(text)
+            found = await self._wait(admin, name, present=True)
+        if found != partitions:
+            hint = "Use that number, or delete the topic with all its messages."
+            raise Conflict(f"The topic {name!r} exists with {found} partitions, not {partitions}.", hint=hint)
+
+    async def delete(self, name: str) -> None:
+        """Delete a topic and wait until it is gone; one that does not exist is fine."""
+        async with self._asking(f"delete the topic {name!r}") as admin:
+            answer = await admin.delete_topics([name], self._timeout_ms)
+            _, code = answer.topic_error_codes[0]
+            if code not in (0, UnknownTopicOrPartitionError.errno):
+                raise for_code(code)
+            await self._wait(admin, name, present=False)
+
+    async def all(self) -> dict[str, int]:
+        """Return the number of partitions of every topic."""
+        async with self._asking("list the topics") as admin:
+            return {facts["topic"]: len(facts["partitions"]) for facts in await admin.describe_topics()}
+
+    async def partitions(self, name: str) -> list[TopicPartition]:
+        """Return the partitions of a topic; raise `NotFound`."""
+        count = (await self.all()).get(name)
+        if count is None:
+            raise NotFound(f"There is no topic {name!r}.", hint="Create it first.")
+        return [TopicPartition(name, number) for number in range(count)]
+
+    async def settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the settings that each topic was given, without the broker's defaults."""
+        if not names:
+            return {}
+        async with self._asking("describe the topics") as admin:
+            answers = await admin.describe_configs([topic_resource(name) for name in names])
+        return {
+            name: {key: value or "" for key, value, _, source, *_ in entries if source == _OWN_SETTING}
+            for answer in answers
+            for _, _, _, name, entries in answer.resources
+        }
+
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset that the next message of each will get: the number ever written."""
+        async with self._observing("ask for the ends") as observer:
+            return dict(await observer.end_offsets(list(partitions)))
+
+    async def beginnings(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offset of the oldest message that is still stored, of each."""
+        async with self._observing("ask for the beginnings") as observer:
+            return dict(await observer.beginning_offsets(list(partitions)))
+
+    async def at_time(self, partitions: Iterable[TopicPartition], time_ms: int) -> dict[TopicPartition, int]:
+        """Return the offset of the first message at or after the time; partitions without one are left out."""
+        async with self._observing("ask for the positions at a time") as observer:
+            found = await observer.offsets_for_times(dict.fromkeys(partitions, max(time_ms, 0)))
+        return {partition: place.offset for partition, place in found.items() if place is not None}
+
+    async def committed(self, group: str) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition that the group has ever committed."""
+        async with self._asking(f"ask for the positions of {group!r}") as admin:
+            return {at: place.offset for at, place in (await admin.list_consumer_group_offsets(group)).items()}
+
+    async def subscribed(self, group: str) -> set[str]:
+        """Return the topics that the members of the group read now."""
+        async with self._asking(f"ask for the members of {group!r}") as admin:
+            answers = await admin.describe_consumer_groups([group])
+        members = [member for answer in answers for found in answer.groups for member in found[5]]
+        # A member between two generations has no metadata yet.
+        return {topic for member in members if member[3] for topic in subscription(member[3])}
+
+    async def brokers(self) -> int:
+        """Return the number of brokers that are up: the cheapest question there is."""
+        async with self._asking("ask how it is") as admin:
+            return len((await admin.describe_cluster())["brokers"])
+
+    @property
+    def _timeout_ms(self) -> int:
+        return int(self._options.answer_s * 1000)
+
+    async def _wait(self, admin: Admin, name: str, *, present: bool) -> int:
+        """Wait until the topic has a leader everywhere, or is gone; return its number of partitions."""
+        while True:
+            facts = next((each for each in await admin.describe_topics() if each["topic"] == name), None)
+            if (facts is not None and _is_led(facts)) if present else facts is None:
+                return len(facts["partitions"]) if facts else 0
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    @asynccontextmanager
+    async def _asking(self, doing: str) -> AsyncGenerator[Admin]:
+        try:
+            async with answered(doing, self._options.answer_s):
+                yield await self._admin.get()
+        except Unavailable:
+            await self._admin.forget()
+            raise
+        except AttributeError as error:
+            # The library reads the controller's address before it knows of one, while a broker is starting.
+            await self._admin.forget()
+            raise translate(OSError("no controller"), doing) from error
+
+    @asynccontextmanager
+    async def _observing(self, doing: str) -> AsyncGenerator[Consumer]:
+        try:
+            async with answered(doing, self._options.answer_s):
+                yield await self._observer.get()
+        except Unavailable:
+            await self._observer.forget()
+            raise
+
+
+def _is_led(facts: TopicFacts) -> bool:
+    return bool(facts["partitions"]) and all(each["leader"] >= 0 for each in facts["partitions"])

@@ -1,0 +1,1 @@
+"""Valkey (or Redis) behind the bus and the live streams."""

@@ -1,0 +1,1 @@
+"""The event log: outbox, inbox, dead letters and the bus port."""

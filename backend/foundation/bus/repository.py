@@ -1,0 +1,235 @@
+"""Queries of the bus: a hot one is one fixed statement whatever the number of rows, so that its plan is kept."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Row,
+    String,
+    bindparam,
+    cast,
+    column,
+    delete,
+    event,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session, SessionTransaction
+
+from backend.foundation.bus.models import DeadLetterRow, InboxRow, LeaseRow, OutboxRow
+from backend.foundation.bus.rules import SLOTS
+from backend.foundation.kernel.ids import TenantId
+from backend.foundation.kernel.tables import now_ms, row_count, table_of
+
+OUTBOX = table_of(OutboxRow)
+_INBOX = table_of(InboxRow)
+_LEASE = table_of(LeaseRow)
+_DEAD = table_of(DeadLetterRow)
+
+_OUTBOX_ROWS = "bus_outbox"
+
+EventKey = tuple[str, str]
+"""A tenant, and an event's source with its id."""
+
+
+class Lease(NamedTuple):
+    """A lease as it was taken: ``abandoned_ms`` is when its last owner's ended without being given back, else 0."""
+
+    epoch: int
+    abandoned_ms: int
+
+
+def insert_outbox_at_commit(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Write outbox rows when the transaction commits: one statement for all that is published in it."""
+    session.info.setdefault(_OUTBOX_ROWS, []).extend(rows)
+
+
+def _insert_outbox(session: Session) -> None:
+    rows = session.info.pop(_OUTBOX_ROWS, None)
+    if rows:
+        session.execute(insert(OUTBOX), rows)
+
+
+def _forget_outbox(session: Session, _transaction: SessionTransaction) -> None:
+    session.info.pop(_OUTBOX_ROWS, None)
+
+
+event.listen(Session, "before_commit", _insert_outbox)
+event.listen(Session, "after_soft_rollback", _forget_outbox)
+
+
+async def first_seen(session: AsyncSession, consumer: str, events: Sequence[EventKey]) -> set[EventKey]:
+    """Record that a consumer does the events, and return those that it has not done before."""
+    dialect = session.get_bind().dialect.name
+    items, tenant, name = _pairs(dialect)
+    # SQLite needs the WHERE: without it, it reads ON CONFLICT as a join's ON.
+    chosen = select(bindparam("consumer", type_=String), tenant, name, now_ms()).select_from(items).where(true())
+    upsert = (sqlite if dialect == "sqlite" else postgresql).insert(_INBOX)
+    statement = (
+        upsert.from_select(["consumer", "tenant", "event", "seen_ms"], chosen)
+        .on_conflict_do_nothing()
+        .returning(_INBOX.c.tenant, _INBOX.c.event)
+    )
+    found = await session.execute(statement, {"consumer": consumer, "items": _json(events)})
+    return {(row[0], row[1]) for row in found}
+
+
+async def is_seen(session: AsyncSession, consumer: str, key: EventKey) -> bool:
+    """Return whether a consumer has done the event."""
+    statement = select(_INBOX.c.event).where(
+        _INBOX.c.consumer == consumer, _INBOX.c.tenant == key[0], _INBOX.c.event == key[1]
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def unsent(
+    session: AsyncSession, *, shard: int, shards: int, blocked: Sequence[str], limit: int
+) -> Sequence[Row[Any]]:
+    """Return outbox rows that wait, by id, without those of blocked keys: ``id, topic, key, headers, value``."""
+    keys = _values(session.get_bind().dialect.name)
+    statement = (
+        select(OUTBOX.c.id, OUTBOX.c.topic, OUTBOX.c.key, OUTBOX.c.headers, OUTBOX.c.value)
+        .where(OUTBOX.c.sent_ms.is_(None), OUTBOX.c.key.not_in(select(keys)))
+        .order_by(OUTBOX.c.id)
+        .limit(limit)
+    )
+    if shards > 1:
+        statement = statement.where(OUTBOX.c.slot % SLOTS % shards == shard)
+    return (await session.execute(statement, {"items": _json(blocked)})).all()
+
+
+async def mark_sent(session: AsyncSession, lease: str, epoch: int, ids: Sequence[int]) -> bool:
+    """Record that the broker has the rows; return False, and change nothing, when another owns the lease."""
+    held = select(_LEASE.c.name).where(_LEASE.c.name == lease, _LEASE.c.epoch == epoch, _LEASE.c.until_ms > now_ms())
+    numbers = cast(_values(session.get_bind().dialect.name), BigInteger)
+    statement = update(OUTBOX).where(OUTBOX.c.id.in_(select(numbers)), held.exists()).values(sent_ms=now_ms())
+    return row_count(await session.execute(statement, {"items": _json(ids)})) > 0
+
+
+async def send_again(session: AsyncSession, *, since_ms: int | None = None, age_ms: int = 0) -> int:
+    """Let rows wait again that were sent since a time, or within an age; return how many."""
+    bound = now_ms() - age_ms if since_ms is None else since_ms
+    result = await session.execute(update(OUTBOX).where(OUTBOX.c.sent_ms >= bound).values(sent_ms=None))
+    return row_count(result)
+
+
+async def take_lease(session: AsyncSession, name: str, owner: str, ttl_ms: int) -> Lease | None:
+    """Take a lease that nobody holds, or that this owner held before it was restarted, under a new epoch.
+
+    Returns ``None`` while another holds it.
+    """
+    upsert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(_LEASE)
+    await session.execute(upsert.values(name=name, owner="", epoch=0, until_ms=0).on_conflict_do_nothing())
+    before = (
+        await session.execute(select(_LEASE.c.until_ms).where(_LEASE.c.name == name).with_for_update())
+    ).scalar_one()
+    taken = await session.execute(
+        update(_LEASE)
+        .where(_LEASE.c.name == name, or_(_LEASE.c.until_ms <= now_ms(), _LEASE.c.owner == owner))
+        .values(owner=owner, epoch=_LEASE.c.epoch + 1, until_ms=now_ms() + ttl_ms)
+        .returning(_LEASE.c.epoch)
+    )
+    epoch = taken.scalar_one_or_none()
+    return None if epoch is None else Lease(epoch, before)
+
+
+async def renew_lease(session: AsyncSession, name: str, epoch: int, ttl_ms: int) -> bool:
+    """Hold a lease for longer; return False when another has taken it, or it has ended."""
+    statement = (
+        update(_LEASE)
+        .where(_LEASE.c.name == name, _LEASE.c.epoch == epoch, _LEASE.c.until_ms > now_ms())
+        .values(until_ms=now_ms() + ttl_ms)
+    )
+    return row_count(await session.execute(statement)) == 1
+
+
+async def give_lease(session: AsyncSession, name: str, epoch: int) -> None:
+    """Give a lease back, so that another may take it at once."""
+    await session.execute(
+        update(_LEASE).where(_LEASE.c.name == name, _LEASE.c.epoch == epoch).values(owner="", until_ms=0)
+    )
+
+
+async def delete_sent(session: AsyncSession, *, age_ms: int, keep: int, limit: int) -> int:
+    """Delete outbox rows that were sent longer ago than an age, or that are not among the last ``keep``.
+
+    At most ``limit``; returns how many.
+    """
+    overtaken = select(func.coalesce(func.max(OUTBOX.c.id), 0) - keep).scalar_subquery()
+    old = (
+        select(OUTBOX.c.id)
+        .where(OUTBOX.c.sent_ms.is_not(None), or_(OUTBOX.c.sent_ms < now_ms() - age_ms, OUTBOX.c.id <= overtaken))
+        .order_by(OUTBOX.c.sent_ms)
+        .limit(limit)
+    )
+    return row_count(await session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(old))))
+
+
+async def delete_seen(session: AsyncSession, *, age_ms: int, limit: int) -> int:
+    """Delete inbox rows older than an age, at most about ``limit``; return how many."""
+    old = (
+        select(_INBOX.c.seen_ms).where(_INBOX.c.seen_ms < now_ms() - age_ms).order_by(_INBOX.c.seen_ms).limit(limit)
+    ).subquery()
+    newest = select(func.max(old.c.seen_ms)).scalar_subquery()
+    return row_count(await session.execute(delete(_INBOX).where(_INBOX.c.seen_ms <= newest)))
+
+
+async def backlog(session: AsyncSession) -> tuple[int, int]:
+    """Return how many outbox rows wait, and for how many milliseconds the oldest has."""
+    waiting = select(func.count(), func.coalesce(now_ms() - func.min(OUTBOX.c.created_ms), 0)).where(
+        OUTBOX.c.sent_ms.is_(None)
+    )
+    count, age_ms = (await session.execute(waiting)).one()
+    return count, max(0, age_ms)
+
+
+async def insert_dead(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    """Write dead letters."""
+    await session.execute(insert(_DEAD).values(created_ms=now_ms()), rows)
+
+
+async def dead_letters(
+    session: AsyncSession, tenant: TenantId, *, consumer: str | None, before: int | None, limit: int
+) -> Sequence[DeadLetterRow]:
+    """Return a tenant's dead letters, the newest first, of ids below ``before``."""
+    statement = select(DeadLetterRow).where(_DEAD.c.tenant == tenant).order_by(_DEAD.c.id.desc()).limit(limit)
+    if consumer is not None:
+        statement = statement.where(_DEAD.c.consumer == consumer)
+    if before is not None:
+        statement = statement.where(_DEAD.c.id < before)
+    return (await session.scalars(statement)).all()
+
+
+def _values(dialect: str) -> ColumnElement[str]:
+    """Return the elements of the JSON array in the parameter ``items``, one a row."""
+    if dialect == "sqlite":
+        return func.json_each(bindparam("items", type_=String)).table_valued("value").c.value
+    array = cast(bindparam("items", type_=String), JSON)
+    return func.json_array_elements_text(array).table_valued("value").c.value
+
+
+def _pairs(dialect: str) -> tuple[FromClause, ColumnElement[str], ColumnElement[str]]:
+    """Return the pairs of the JSON array in the parameter ``items``: as rows, their first and their second half."""
+    if dialect == "sqlite":
+        rows = func.json_each(bindparam("items", type_=String)).table_valued("value")
+        return rows, func.json_extract(rows.c.value, "$[0]"), func.json_extract(rows.c.value, "$[1]")
+    array = cast(bindparam("items", type_=String), JSON)
+    rows = func.json_array_elements(array).table_valued(column("value", JSON))
+    half = rows.c.value.op("->>")
+    return rows, half(literal_column("0")), half(literal_column("1"))
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()

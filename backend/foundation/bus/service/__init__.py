@@ -1,0 +1,6 @@
+"""The verbs of the bus."""
+
+from backend.foundation.bus.service.bus import BusService
+from backend.foundation.bus.service.work import Handler, SlowHandler
+
+__all__ = ["BusService", "Handler", "SlowHandler"]

@@ -1,0 +1,160 @@
+"""What consumers do with events: in one transaction with the record that it was done, or slowly and recorded after."""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.foundation.bus.ports import Delivery
+from backend.foundation.bus.repository import EventKey, first_seen, insert_dead, is_seen
+from backend.foundation.bus.service.dispatch import HandlerFailed
+from backend.foundation.events.codec import decode, type_of
+from backend.foundation.events.envelope import Event
+from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.ports import Database
+from backend.foundation.telemetry import span
+from backend.foundation.telemetry.metrics import BUS_EVENTS, BUS_SECONDS
+
+Handler = Callable[[AsyncSession, Event], Awaitable[None]]
+"""Reacts inside the transaction that also records the event as done; uses the event's tenant in every predicate."""
+
+SlowHandler = Callable[[Event], Awaitable[None]]
+"""Reacts without a transaction; may be called again for an event whose end was not recorded."""
+
+_BATCH = 400
+_TRANSACTION_S = 30.0
+_STACK_CHARACTERS = 8_000
+
+
+class _Consumer:
+    """What both kinds share: which events are wanted, and where those go that cannot be done."""
+
+    def __init__(self, consumer: str, types: Mapping[str, object], db: Database) -> None:
+        self._consumer = consumer
+        self._types = types
+        self._db = db
+        self._handled = BUS_EVENTS.labels(consumer, "handled")
+        self._duplicates = BUS_EVENTS.labels(consumer, "duplicate")
+        self._seconds = BUS_SECONDS.labels(consumer)
+
+    def event_of(self, delivery: Delivery) -> Event | None:
+        headers = delivery.message.headers
+        type_name = type_of(headers)
+        if type_name and type_name not in self._types:
+            return None
+        event = decode(headers, delivery.message.value, delivery.message.key)
+        return event if event.type in self._types else None
+
+    async def bury(self, delivery: Delivery, event: Event | None, error: Exception, attempts: int) -> None:
+        row = dead_letter(self._consumer, delivery, event, error, attempts)
+        async with self._db.system_write() as session:
+            if event is not None:
+                await first_seen(session, self._consumer, [key_of(event)])
+            await insert_dead(session, [row])
+
+    def _count(self, events: Sequence[Event], handled: int) -> None:
+        self._handled.inc(handled)
+        self._duplicates.inc(len(events) - handled)
+        now_ms = time.time_ns() // 1_000_000
+        for event in events:
+            self._seconds.observe(max(0, now_ms - event.time_ms) / 1000)
+
+
+class Transactional(_Consumer):
+    """Handles a batch of events in one transaction together with their inbox rows."""
+
+    batch = _BATCH
+
+    def __init__(self, consumer: str, handlers: Mapping[str, Handler], db: Database) -> None:
+        super().__init__(consumer, handlers, db)
+        self._handlers = handlers
+
+    async def do(self, events: Sequence[Event]) -> None:
+        begun: list[Event] = []
+        try:
+            async with asyncio.timeout(_TRANSACTION_S), self._db.system_write() as session:
+                fresh = await first_seen(session, self._consumer, [key_of(event) for event in events])
+                for event in events:
+                    key = key_of(event)
+                    if key in fresh:
+                        fresh.discard(key)
+                        begun.append(event)
+                        await self._handle(session, event)
+        except TimeoutError as error:
+            late = TimeoutError(f"The transaction took more than {_TRANSACTION_S:g} s.")
+            if not begun:
+                raise Unavailable("The database is too slow.", hint="See what else is writing to it.") from error
+            raise HandlerFailed(begun[-1], late) from error
+        self._count(events, len(begun))
+
+    async def _handle(self, session: AsyncSession, event: Event) -> None:
+        try:
+            with span(
+                f"{self._consumer} {event.type}",
+                tenant=event.tenant,
+                parent=event.traceparent,
+                kind="consumer",
+                bulk=True,
+            ):
+                await self._handlers[event.type](session, event)
+        except Exception as error:
+            raise HandlerFailed(event, error) from error
+
+
+class Slow(_Consumer):
+    """Handles one event of a key at a time, and records it once that succeeded."""
+
+    batch = 1
+
+    def __init__(self, consumer: str, handlers: Mapping[str, SlowHandler], db: Database) -> None:
+        super().__init__(consumer, handlers, db)
+        self._handlers = handlers
+
+    async def do(self, events: Sequence[Event]) -> None:
+        for event in events:
+            async with self._db.system_read() as session:
+                if await is_seen(session, self._consumer, key_of(event)):
+                    self._count([event], 0)
+                    continue
+            await self._handle(event)
+            async with self._db.system_write() as session:
+                await first_seen(session, self._consumer, [key_of(event)])
+            self._count([event], 1)
+
+    async def _handle(self, event: Event) -> None:
+        try:
+            with span(f"{self._consumer} {event.type}", tenant=event.tenant, parent=event.traceparent, kind="consumer"):
+                await self._handlers[event.type](event)
+        except Exception as error:
+            raise HandlerFailed(event, error) from error
+
+
+def key_of(event: Event) -> EventKey:
+    """Return what names an event within a consumer: an id alone is only unique for its source and tenant."""
+    return event.tenant, f"{event.source} {event.id}"
+
+
+def dead_letter(
+    consumer: str, delivery: Delivery, event: Event | None, error: Exception, attempts: int
+) -> dict[str, Any]:
+    """Return the row of an event that is given up; of one that cannot be decoded as much as its headers tell."""
+    message = delivery.message
+    stack = "".join(traceback.format_exception(error))
+    return {
+        "tenant": event.tenant if event else message.headers.get("ce_tenantid", "")[:40],
+        "consumer": consumer,
+        "event": event.id if event else message.headers.get("ce_id", ""),
+        "type": event.type if event else message.headers.get("ce_type", "")[:120],
+        "topic": message.topic,
+        "partition": delivery.partition.number,
+        "offset": delivery.offset,
+        "key": message.key,
+        "headers": dict(message.headers),
+        "value": message.value,
+        "cause": f"{type(error).__name__}: {error}",
+        "stack": stack[-_STACK_CHARACTERS:],
+        "attempts": attempts,
+    }

@@ -1,0 +1,1 @@
+"""The catalogue of every fact and command, and their codec."""
