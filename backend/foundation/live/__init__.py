@@ -1,0 +1,1 @@
+"""Ephemeral broadcast and capped streams with cursors."""

@@ -1,0 +1,136 @@
+"""`RunWriter`: tokens come one by one and go out a few at a time."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.live.ports import LiveStore
+from backend.foundation.live.rules import run_stream
+from backend.foundation.live.views import Kind, LiveEntry
+from backend.foundation.telemetry.logs import get_logger
+from backend.foundation.telemetry.metrics import LIVE_DROPPED
+
+log = get_logger("live")
+
+_DELAY_S = 0.015
+_RETRY_S = 0.5
+_FLUSH_CHARACTERS = 1024
+_MOST_WAITING = 2_000
+
+
+class RunWriter:
+    """Writes a run's stream under one claim. Nothing here raises: the rows are the truth, the stream is a comfort.
+
+    Args:
+        store: where the stream is.
+        run: the run's id.
+        epoch: the claim; entries of an older one become void by the first of this one.
+    """
+
+    def __init__(self, store: LiveStore, run: str, epoch: int) -> None:
+        self._store = store
+        self._stream = run_stream(run)
+        self._epoch = epoch
+        self._seq = 0
+        self._path = ""
+        self._texts: list[str] = []
+        self._characters = 0
+        self._waiting: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self.lost = 0
+        """How many entries the store did not take."""
+
+    def token(self, path: str, text: str) -> None:
+        """Add a piece of the answer; it is on its way within 15 ms."""
+        if path != self._path:
+            self._close_text()
+            self._path = path
+        self._texts.append(text)
+        self._characters += len(text)
+        if self._characters >= _FLUSH_CHARACTERS:
+            self._close_text()
+            self._flush_after(0)
+        else:
+            self._flush_after(_DELAY_S)
+
+    def tool(self, path: str, data: dict[str, Any]) -> None:
+        """Show a tool call: ``name``, ``status`` and, as far as known, ``arguments``, ``result``, ``duration_ms``."""
+        self._add("tool", path, data)
+
+    def reset(self, path: str) -> None:
+        """Take back what was shown of a path."""
+        self._add("reset", path, {})
+
+    def status(self, data: dict[str, Any]) -> None:
+        """Show the run's ``status``."""
+        self._add("status", "", data)
+
+    async def done(self, data: dict[str, Any]) -> None:
+        """Announce the end (``status``, ``output``): call it after the commit that made it true."""
+        self._add("done", "", data)
+        await self.flush()
+
+    async def error(self, data: dict[str, Any]) -> None:
+        """Announce a failed end (``code``, ``message``, ``hint``), after its commit."""
+        self._add("error", "", data)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits; return when the store has it, or could not take it."""
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        self._start()
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
+
+    def _add(self, kind: Kind, path: str, data: dict[str, Any]) -> None:
+        self._close_text()
+        self._append(kind, path, data)
+        self._flush_after(0)
+
+    def _append(self, kind: Kind, path: str, data: dict[str, Any]) -> None:
+        self._seq += 1
+        if len(self._waiting) >= _MOST_WAITING:
+            # Readers see the hole in the numbers and load the rows.
+            self.lost += len(self._waiting)
+            LIVE_DROPPED.labels("store_down").inc(len(self._waiting))
+            self._waiting.clear()
+        self._waiting.append(msgspec.json.encode(LiveEntry(self._epoch, path, self._seq, kind, data)))
+
+    def _close_text(self) -> None:
+        if self._texts:
+            self._append("token", self._path, {"text": "".join(self._texts)})
+            self._texts.clear()
+            self._characters = 0
+
+    def _flush_after(self, delay_s: float) -> None:
+        if self._flushing is not None or (self._timer is not None and delay_s):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._start)
+
+    def _start(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._close_text()
+        if self._waiting and self._flushing is None:
+            self._flushing = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        delay_s = 0.0
+        entries, self._waiting = self._waiting, []
+        try:
+            await self._store.append(self._stream, entries)
+        except Unavailable:
+            self._waiting = (entries + self._waiting)[-_MOST_WAITING:]
+            delay_s = _RETRY_S
+            log.warning("entries wait for the store", stream=self._stream, count=len(self._waiting))
+        finally:
+            self._flushing = None
+        if self._waiting or self._texts:
+            self._flush_after(delay_s or _DELAY_S)

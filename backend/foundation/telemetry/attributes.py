@@ -1,0 +1,23 @@
+"""The names of attributes that are the same in every span, log line and metric of the product."""
+
+TENANT = "autoweave.tenant.id"
+PLUGIN = "autoweave.plugin.name"
+JOB = "autoweave.job.id"
+SERVICE = "autoweave.service"
+ENVIRONMENT = "autoweave.environment"
+DEPLOYMENT = "deployment.environment"
+
+AGENT = "autoweave.agent.id"
+RUN = "autoweave.run.id"
+STEP = "autoweave.step.path"
+THREAD = "autoweave.thread.id"
+TOOL = "autoweave.tool.name"
+MODEL = "gen_ai.request.model"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+EVENT_ID = "cloudevents.event_id"
+EVENT_TYPE = "cloudevents.event_type"
+TOPIC = "messaging.destination.name"
+
+ERROR_TYPE = "error.type"
+ERROR_MESSAGE = "error.message"
