@@ -1,0 +1,1 @@
+"""Limits, reservations and prices."""

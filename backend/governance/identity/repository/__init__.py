@@ -1,0 +1,1 @@
+"""Queries of identity, one module a table."""
