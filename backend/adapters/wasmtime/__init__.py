@@ -1,0 +1,1 @@
+"""The sandbox: WASM tools in worker children."""

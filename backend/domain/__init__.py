@@ -1,0 +1,1 @@
+"""What people build and use: agents, flows, chats, tools, models."""

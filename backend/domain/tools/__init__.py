@@ -1,0 +1,1 @@
+"""Installed tools and calls to them in the sandbox."""

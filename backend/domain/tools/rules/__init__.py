@@ -1,0 +1,1 @@
+"""Pure decisions about tools: what a manifest may say, and what fits a schema."""
