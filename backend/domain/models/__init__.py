@@ -1,0 +1,1 @@
+"""Language models: turns, streams, usage and cost."""
