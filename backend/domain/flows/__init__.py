@@ -1,0 +1,1 @@
+"""Flow graphs and the durable engine that runs them."""

@@ -1,0 +1,157 @@
+"""The verbs of flows: start, look at, cancel and wait for runs; store snapshots."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import msgspec
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from backend.domain.flows.errors import RunNotFound
+from backend.domain.flows.models import RunRow
+from backend.domain.flows.repository import reads
+from backend.domain.flows.repository import runs as rows
+from backend.domain.flows.rules import OPEN, Graph, chain
+from backend.domain.flows.service.overdue import end_with
+from backend.domain.flows.views import FINISHED, RunView, StepView
+from backend.foundation.bus.service import BusService
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.ids import AgentId, RunId, SnapshotId, TenantId, ThreadId, new_id
+from backend.foundation.kernel.ports import Database
+from backend.foundation.kernel.work import after_commit
+from backend.foundation.live.rules import cancel_channel, runs_channel
+from backend.foundation.live.service import Live
+from backend.governance.budgets.rules import Limits
+
+_POLL_S = 1.0
+
+
+class RunStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is started with; ``trigger`` is unique for its agent, a second start with it is the same run."""
+
+    tenant: TenantId
+    agent: AgentId
+    snapshot: SnapshotId
+    input: str
+    trigger: str
+    source: str
+    subject: str
+    thread: str = ""
+    traceparent: str = ""
+    limits: Limits = Limits()
+
+
+class Flows:
+    """Runs and snapshots of a tenant."""
+
+    def __init__(self, db: Database, bus: BusService, live: Live) -> None:
+        self._db = db
+        self._bus = bus
+        self._live = live
+
+    async def publish_snapshot(
+        self, session: AsyncSession, tenant: TenantId, agent: AgentId, graph: Graph
+    ) -> SnapshotId:
+        """Store a graph as the agent's next immutable snapshot; raise `GraphInvalid` for one that cannot run."""
+        chain(graph)
+        snapshot = SnapshotId(new_id("snp"))
+        number = await reads.last_number(session, agent) + 1
+        row = {"id": snapshot, "tenant": tenant, "agent": agent, "number": number, "graph": msgspec.to_builtins(graph)}
+        await rows.insert_snapshot(session, row)
+        return snapshot
+
+    async def start(self, session: AsyncSession, start: RunStart) -> RunId:
+        """Insert a run in the caller's unit of work and wake workers after it; the same trigger is the same run."""
+        run = RunId(new_id("run"))
+        row: dict[str, Any] = {
+            "id": run, "tenant": start.tenant, "agent": start.agent, "snapshot": start.snapshot,
+            "lane": start.thread or run, "thread": start.thread, "trigger": start.trigger, "source": start.source,
+            "subject": start.subject, "status": "QUEUED", "owner": "", "epoch": 0, "lease_until": 0, "claims": 0,
+            "cancel": False, "input": start.input, "output": "", "error_code": "", "error_message": "",
+            "error_hint": "", "limits": msgspec.to_builtins(start.limits), "input_tokens": 0, "output_tokens": 0,
+            "cost_micros": 0, "tool_calls": 0, "traceparent": start.traceparent, "started_ms": 0, "finished_ms": 0,
+        }  # fmt: skip
+        if not await rows.insert_run(session, row, wall_ms=start.limits.wall_s * 1000):
+            known = await reads.run_of_trigger(session, start.tenant, start.agent, start.trigger)
+            return RunId(known.id) if known else run
+        after_commit(session, self._wake)
+        return run
+
+    async def started(self, session: AsyncSession, run: RunId) -> RunView:
+        """Return a run inside the unit of work that started it."""
+        row = await reads.run_row(session, run)
+        if row is None:
+            raise RunNotFound(f"There is no run {run!r}.")
+        return reads.run_view(row)
+
+    async def get(self, caller: Caller, run: str) -> RunView:
+        """Return a run; raise `RunNotFound` for none of this tenant."""
+        caller.require(Permission.AGENTS_READ)
+        async with self._db.read(caller.tenant) as session:
+            row = await reads.run_row(session, run)
+        if row is None:
+            raise RunNotFound(f"There is no run {run!r}.")
+        return reads.run_view(row)
+
+    async def steps(self, caller: Caller, run: str) -> list[StepView]:
+        """Return a run's steps in the order in which they began."""
+        await self.get(caller, run)
+        async with self._db.read(caller.tenant) as session:
+            return [reads.step_view(row) for row in await reads.step_rows(session, [run])]
+
+    async def open_in(self, caller: Caller, thread: ThreadId) -> list[RunView]:
+        """Return the unfinished runs of a thread, oldest first."""
+        caller.require(Permission.AGENTS_READ)
+        async with self._db.read(caller.tenant) as session:
+            return [reads.run_view(row) for row in await reads.open_runs(session, caller.tenant, thread)]
+
+    async def cancel(self, caller: Caller, run: str) -> RunView:
+        """Ask a run to stop; what came until then is kept. One that nobody works on ends at once."""
+        caller.require(Permission.AGENTS_RUN)
+        async with self._db.write(caller.tenant) as session:
+            statement = update(RunRow).where(col(RunRow.id) == run, col(RunRow.status).in_(OPEN)).values(cancel=True)
+            await session.execute(statement)
+            row = await reads.run_row(session, run)
+            if row is None:
+                raise RunNotFound(f"There is no run {run!r}.")
+            if row.status in ("QUEUED", "WAITING"):
+                await end_with(session, self._bus, row.model_dump(), "CANCELLED", None)
+                await session.refresh(row)
+                after_commit(session, self._wake)
+        await self._tell_cancelled(row)
+        return reads.run_view(row)
+
+    async def _tell_cancelled(self, row: RunRow) -> None:
+        """Wake whoever works on the run, or whoever reads its stream; both also look at the row."""
+        with contextlib.suppress(Unavailable):
+            if row.status == "CANCELLED":
+                await self._live.writer(RunId(row.id), row.epoch).done({"status": row.status, "output": row.output})
+            else:
+                await self._live.notify(cancel_channel(), row.id.encode())
+
+    async def finished(self, caller: Caller, run: str, timeout_s: float) -> RunView:
+        """Wait for a run's end by its stream, and by its row once a second; return it as it is after the time-out."""
+        view = await self.get(caller, run)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while view.status not in FINISHED:
+                    await self._next_news(run)
+                    view = await self.get(caller, run)
+        return view
+
+    async def _next_news(self, run: str) -> None:
+        try:
+            async with asyncio.timeout(_POLL_S), self._live.run_entries(RunId(run), "0") as entries:
+                async for _, entry in entries:
+                    if entry.kind in ("done", "error"):
+                        return
+        except TimeoutError:
+            return
+        except Unavailable:
+            await asyncio.sleep(_POLL_S / 4)
+
+    def _wake(self) -> None:
+        self._live.notify_soon(runs_channel())
