@@ -1,0 +1,1 @@
+"""The agents of a tenant and the runs that are asked of them."""

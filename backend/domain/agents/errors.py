@@ -1,0 +1,28 @@
+"""What can go wrong with an agent.
+
+├── AgentNotFound     404  no such agent for this tenant
+├── AgentNotRunning   409  it is stopped, a draft or in error
+├── InputInvalid      422  an empty or too long input
+└── KeyReused         422  an idempotency key came again with another input
+"""
+
+from backend.foundation.kernel.errors import Conflict, Invalid, NotFound
+
+
+class AgentNotFound(NotFound):
+    code = "agent_not_found"
+    hint = "List the agents with `GET /v1/agents` or `autoweave agent list`."
+
+
+class AgentNotRunning(Conflict):
+    code = "agent_not_running"
+    hint = "Start the agent, then try again."
+
+
+class InputInvalid(Invalid):
+    code = "input_invalid"
+
+
+class KeyReused(Invalid):
+    code = "idempotency_key_reused"
+    hint = "Use a new Idempotency-Key for another request."

@@ -1,0 +1,52 @@
+"""What agents do when they are asked by an event: start a run and nothing more, for the rest is the engine's."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.domain.agents.errors import AgentNotFound, AgentNotRunning, InputInvalid
+from backend.domain.agents.service import Agents
+from backend.foundation.bus.service import BusService
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import MessageSent, RunRefused, StartRun
+from backend.foundation.kernel.errors import AutoWeaveError
+
+
+class AgentHandlers:
+    """Handlers of the consumer ``agents``."""
+
+    def __init__(self, agents: Agents, bus: BusService) -> None:
+        self._agents = agents
+        self._bus = bus
+
+    async def message_sent(self, session: AsyncSession, event: Event) -> None:
+        """Start the run that answers a chat message; it waits for the thread's earlier ones."""
+        data = event.data
+        if not isinstance(data, MessageSent):
+            return
+        try:
+            await self._agents.start_for_event(
+                session, event.tenant, data.agent, input=data.text, thread=data.thread, trigger=event.id,
+                source="chat", by=data.sender,
+            )  # fmt: skip
+        except (AgentNotFound, AgentNotRunning, InputInvalid) as error:
+            await self._refuse(session, event, data, error)
+
+    async def _refuse(self, session: AsyncSession, event: Event, data: MessageSent, error: AutoWeaveError) -> None:
+        """Tell the chat, where a person waits, instead of trying again what cannot succeed."""
+        refused = RunRefused(
+            thread=data.thread, trigger=event.id, agent=data.agent, error_code=error.code,
+            error_message=error.message, error_hint=error.hint,
+        )  # fmt: skip
+        answer = Event(
+            type="agents.run_refused.v1", tenant=event.tenant, key=data.thread, source="/agents",
+            subject=data.message, traceparent=event.traceparent, data=refused,
+        )  # fmt: skip
+        await self._bus.publish(session, answer)
+
+    async def start_run(self, session: AsyncSession, event: Event) -> None:
+        """Start the run that an event asks for."""
+        data = event.data
+        if isinstance(data, StartRun):
+            await self._agents.start_for_event(
+                session, event.tenant, data.agent, input=data.input, thread=data.thread, trigger=event.id,
+                source="event", by=event.source,
+            )  # fmt: skip

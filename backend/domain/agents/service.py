@@ -1,0 +1,115 @@
+"""The verbs of agents."""
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.domain.agents import repository
+from backend.domain.agents.errors import AgentNotFound, AgentNotRunning, KeyReused
+from backend.domain.agents.models import AgentRow
+from backend.domain.agents.rules import CONCIERGE, checked_input, key_trigger, starter_graph
+from backend.domain.agents.views import AgentView
+from backend.domain.flows.service.flows import Flows, RunStart
+from backend.domain.flows.views import RunView
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.ids import AgentId, SnapshotId, TenantId, new_id
+from backend.foundation.kernel.ports import Database
+from backend.foundation.telemetry.tracing import current_traceparent, span
+from backend.governance.budgets.rules import Limits
+
+
+class Agents:
+    """The agents of a tenant, and the runs that are asked of them."""
+
+    def __init__(self, db: Database, flows: Flows) -> None:
+        self._db = db
+        self._flows = flows
+
+    async def list(self, caller: Caller) -> list[AgentView]:
+        """Return the tenant's agents by name."""
+        caller.require(Permission.AGENTS_READ)
+        async with self._db.read(caller.tenant) as session:
+            return [repository.agent_view(row) for row in await repository.agents(session)]
+
+    async def get(self, caller: Caller, agent: str) -> AgentView:
+        """Return an agent by id or slug; raise `AgentNotFound` for none of this tenant."""
+        caller.require(Permission.AGENTS_READ)
+        async with self._db.read(caller.tenant) as session:
+            return repository.agent_view(await self._row(session, caller.tenant, agent))
+
+    async def run(
+        self, caller: Caller, agent: str, *, input: str, thread: str = "", idempotency_key: str = ""
+    ) -> RunView:
+        """Start a run and return it at once; the same ``idempotency_key`` with the same input gives the same run."""
+        caller.require(Permission.AGENTS_RUN)
+        input = checked_input(input, thread)
+        trigger = key_trigger(caller.subject, idempotency_key) if idempotency_key else new_id("req")
+        with span("agents.run", tenant=caller.tenant):
+            async with self._db.write(caller.tenant) as session:
+                row = await self._row(session, caller.tenant, agent)
+                run = await self._flows.start(
+                    session, _start(row, input=input, thread=thread, trigger=trigger, source="rest", by=caller.subject)
+                )
+                view = await self._flows.started(session, run)
+        if view.input != input or view.thread != thread:
+            raise KeyReused("This Idempotency-Key was used with another input or thread.", field="Idempotency-Key")
+        return view
+
+    async def start_for_event(
+        self,
+        session: AsyncSession,
+        tenant: TenantId,
+        agent: str,
+        *,
+        input: str,
+        thread: str,
+        trigger: str,
+        source: str,
+        by: str,
+    ) -> None:
+        """Start a run in an event's own unit of work; the event's id is the trigger, so that it starts one run."""
+        row = await self._row(session, tenant, agent)
+        start = _start(row, input=checked_input(input, thread), thread=thread, trigger=trigger, source=source, by=by)
+        await self._flows.start(session, start)
+
+    async def install_starter(self, tenant: TenantId) -> None:
+        """Give a tenant its starter agent; one that is there stays as it is."""
+        async with self._db.write(tenant) as session:
+            agent = AgentId(new_id("agt"))
+            if await self._has(session, tenant, CONCIERGE.slug):
+                return
+            snapshot = await self._flows.publish_snapshot(session, tenant, agent, starter_graph(CONCIERGE))
+            await repository.insert_agent(
+                session,
+                {
+                    "id": agent, "tenant": tenant, "slug": CONCIERGE.slug, "name": CONCIERGE.name,
+                    "description": CONCIERGE.description, "status": "RUNNING", "reason": "", "model": "",
+                    "tools": list(CONCIERGE.tools), "prompts": list(CONCIERGE.prompts),
+                    "limits": msgspec.to_builtins(Limits()), "snapshot": snapshot,
+                },
+            )  # fmt: skip
+
+    async def _has(self, session: AsyncSession, tenant: TenantId, slug: str) -> bool:
+        return await repository.agent(session, tenant, slug) is not None
+
+    async def _row(self, session: AsyncSession, tenant: TenantId, agent: str) -> AgentRow:
+        row = await repository.agent(session, tenant, agent)
+        if row is None:
+            raise AgentNotFound(f"There is no agent {agent!r}.")
+        return row
+
+
+def _start(row: AgentRow, *, input: str, thread: str, trigger: str, source: str, by: str) -> RunStart:
+    if row.status != "RUNNING":
+        raise AgentNotRunning(f"Agent {row.name!r} is {row.status.lower()}.")
+    return RunStart(
+        tenant=TenantId(row.tenant),
+        agent=AgentId(row.id),
+        snapshot=SnapshotId(row.snapshot),
+        input=input,
+        trigger=trigger,
+        source=source,
+        subject=by,
+        thread=thread,
+        traceparent=current_traceparent(),
+        limits=msgspec.convert(row.limits, Limits),
+    )

@@ -1,0 +1,1 @@
+"""Read-only joins over rooms, for pages."""

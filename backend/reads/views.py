@@ -1,0 +1,87 @@
+"""What pages read over several rooms."""
+
+from dataclasses import dataclass
+
+from backend.domain.chat.views import MessageView, ThreadView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolLine:
+    """A tool call as a chat shows it: one quiet line that opens. ``status`` is ``running``, ``ok`` or ``failed``."""
+
+    path: str
+    name: str
+    status: str
+    arguments: str
+    result: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnView:
+    """A message with the tool calls that led to it and the trace of its run."""
+
+    message: MessageView
+    tools: tuple[ToolLine, ...]
+    trace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationView:
+    """A thread with its last messages, oldest first. ``active_run`` is the run that is queued or at work, if any:
+    its stream is ``/v1/runs/{active_run}/events``. ``pending`` counts messages that wait behind it."""
+
+    thread: ThreadView
+    turns: tuple[TurnView, ...]
+    active_run: str
+    active_status: str
+    pending: int
+    has_older: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartHealth:
+    """A part of the system: ``status`` is ``ok``, ``attention``, ``failed`` or ``off``; then ``cause`` and ``fix`` say
+    why and what to do. ``detail`` is one line of facts, ``figures`` are (name, value with unit)."""
+
+    name: str
+    title: str
+    status: str
+    detail: str
+    cause: str = ""
+    fix: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """All parts, and when they were asked (milliseconds since 1970)."""
+
+    parts: tuple[PartHealth, ...]
+    checked_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanView:
+    """A bar of a trace's waterfall; ``start_ms`` counts from the trace's start."""
+
+    id: str
+    parent: str
+    depth: int
+    name: str
+    service: str
+    start_ms: float
+    duration_ms: float
+    status: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceView:
+    """A trace, its spans in order of start."""
+
+    id: str
+    title: str
+    started_ms: int
+    duration_ms: float
+    spans: tuple[SpanView, ...]
