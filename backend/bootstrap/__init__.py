@@ -1,0 +1,1 @@
+"""Settings to adapters, the one wiring table, and the process roles."""

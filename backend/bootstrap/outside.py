@@ -1,0 +1,66 @@
+"""Which adapter stands behind each port, by settings. A process imports only those that its roles use."""
+
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+
+from backend.adapters.providers.clients import build_clients
+from backend.adapters.valkey.live import ValkeyLive
+from backend.bootstrap.settings import Settings
+from backend.domain.models.ports import ModelClient
+from backend.domain.tools.ports import Sandbox
+from backend.foundation.bus.ports import Bus
+from backend.foundation.live.ports import LiveStore
+from backend.foundation.telemetry.ports import SpanExporter
+
+
+def open_live(settings: Settings) -> LiveStore:
+    """Return the live store on the configured or bundled server; it connects when it is first used."""
+    return ValkeyLive(settings.redis_url, namespace=settings.namespace)
+
+
+def open_bus(settings: Settings) -> Bus:
+    """Return the bus: Kafka where its URL is set, else streams on the same server as the live store."""
+    if settings.bus_url:
+        # aiokafka costs 15 MB and 0.2 s, which the embedded default need not pay.
+        from backend.adapters.kafka.bus import KafkaBus
+
+        # The topics of the catalogue and the groups begin with "aw." already.
+        prefix = "" if settings.namespace == "aw" else f"{settings.namespace}."
+        return KafkaBus(settings.bus_url, namespace=prefix)
+    from backend.adapters.valkey.bus import ValkeyBus
+
+    return ValkeyBus(settings.redis_url, namespace=settings.namespace)
+
+
+async def open_sandbox(settings: Settings, roles: Collection[str], stack: AsyncExitStack) -> Sandbox:
+    """Return the sandbox; only a worker that runs agents has children of its own."""
+    from backend.adapters.wasmtime.sandbox import WasmtimeSandbox
+    from backend.adapters.wasmtime.settings import SandboxSettings
+
+    sandbox = WasmtimeSandbox(SandboxSettings(folder=settings.data / "sandbox"))
+    if "agents" in roles:
+        await sandbox.start()
+        stack.push_async_callback(sandbox.close)
+    return sandbox
+
+
+def model_clients(settings: Settings) -> dict[str, ModelClient]:
+    """Return a client for each provider that has what it needs; the offline model is always there."""
+    return build_clients(
+        openai_api_key=settings.openai_api_key,
+        openai_base_url=settings.openai_base_url,
+        anthropic_api_key=settings.anthropic_api_key,
+        ollama_base_url=settings.ollama_base_url,
+    )
+
+
+def span_exporters(settings: Settings, service: str) -> list[SpanExporter]:
+    """Return where spans go besides the own table."""
+    if not settings.otlp_endpoint:
+        return []
+    # 0.1 s and 5 MB, for those who export.
+    from backend.adapters.otel.exporter import OtlpSpans
+    from backend.adapters.otel.libraries import join_libraries
+
+    join_libraries(service)
+    return [OtlpSpans(service, endpoint=settings.otlp_endpoint)]

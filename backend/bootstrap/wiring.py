@@ -1,0 +1,187 @@
+"""Settings to adapters to rooms, and the one table of who handles what."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import structlog
+
+from backend.adapters.database.database import SqlDatabase
+from backend.app import Backend, use
+from backend.bootstrap.outside import model_clients, open_bus, open_live, open_sandbox, span_exporters
+from backend.bootstrap.settings import Settings
+from backend.domain.agents.handlers import AgentHandlers
+from backend.domain.agents.service import Agents
+from backend.domain.chat.handlers import ChatHandlers
+from backend.domain.chat.service import Chat
+from backend.domain.flows.nodes import NODES
+from backend.domain.flows.service.below import Below
+from backend.domain.flows.service.commits import Committer
+from backend.domain.flows.service.flows import Flows
+from backend.domain.flows.service.preparation import Preparation
+from backend.domain.flows.service.worker import RunWorker
+from backend.domain.models.service import Models
+from backend.domain.tools.service import Tools
+from backend.foundation.audit.service import Audit
+from backend.foundation.bus.service import BusService
+from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.ids import TenantId
+from backend.foundation.live.service import Live
+from backend.foundation.telemetry.service import Limits, Telemetry
+from backend.governance.identity.service import Identity
+from backend.reads.conversation import Conversations
+from backend.reads.health import Health
+from backend.reads.traces import Traces
+
+_FIGURES_S = 2.0
+_log = structlog.get_logger("bootstrap")
+
+
+class Built:
+    """A process's rooms, and the loops that its roles run."""
+
+    def __init__(self, backend: Backend, worker: RunWorker) -> None:
+        self.backend = backend
+        self.worker = worker
+        self._tasks: list[asyncio.Task[None]] = []
+        self._agents_started = False
+
+    async def prepare_tenants(self) -> None:
+        """Give each tenant its starter tools and agent: those made before this version get what it brings."""
+        for tenant in await self.backend.identity.tenants():
+            await self.prepare_tenant(tenant)
+
+    async def prepare_tenant(self, tenant: TenantId) -> None:
+        """Give one tenant its starter tools and agent."""
+        await self.backend.tools.install_starters(tenant)
+        await self.backend.agents.install_starter(tenant)
+
+    async def start(self, roles: Collection[str], replaces: str) -> None:
+        """Begin the work of the roles; what needs the broker begins when it answers, runs do not wait for it."""
+        if "agents" in roles:
+            await self.worker.start(replaces=replaces)
+            self._agents_started = True
+            await self._tell_figures()
+        self._tasks.append(asyncio.create_task(self._work_on_the_bus(roles), name="bus"))
+        self._tasks.append(asyncio.create_task(self._warm_up(), name="warm-up"))
+
+    async def stop(self) -> None:
+        """Take nothing new, let what is at work end, then send what it wrote; the rest waits in its rows."""
+        await self.backend.bus.close()
+        if self._agents_started:
+            await self.worker.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _warm_up(self) -> None:
+        """Make ready what the first message would wait for."""
+        if self._agents_started:
+            await self.backend.tools.warm()
+            await self.backend.models.warm()
+
+    async def _tell_figures(self) -> None:
+        """Put what only this process knows into its heartbeat, for the health page of another."""
+        figure = self.backend.telemetry.figure
+        figure("active_runs", lambda: self.worker.active)
+        self._sandbox = await self.backend.tools.health()
+        figure("sandbox_children", lambda: self._sandbox.children)
+        figure("sandbox_calls", lambda: self._sandbox.calls)
+        figure("sandbox_kills", lambda: self._sandbox.kills)
+        self._tasks.append(asyncio.create_task(self._look_at_the_sandbox(), name="sandbox-figures"))
+
+    async def _look_at_the_sandbox(self) -> None:
+        while True:
+            await asyncio.sleep(_FIGURES_S)
+            self._sandbox = await self.backend.tools.health()
+
+    async def _work_on_the_bus(self, roles: Collection[str]) -> None:
+        bus = self.backend.bus
+        await _until_available(bus.start)
+        if "agents" in roles:
+            agents = AgentHandlers(self.backend.agents, bus)
+            chat = ChatHandlers(self.backend.live)
+            for consumer, handlers in (
+                ("agents", {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run}),
+                ("chat", {"flows.run_finished.v1": chat.run_finished, "agents.run_refused.v1": chat.run_refused}),
+            ):
+                await _until_available(partial(bus.subscribe, consumer, handlers))
+        if "relay" in roles:
+            await bus.run_relay()
+
+
+async def _until_available(attempt: Callable[[], Awaitable[None]]) -> None:
+    wait_s = 0.2
+    while True:
+        try:
+            return await attempt()
+        except Unavailable as error:
+            _log.warning("bus_unavailable", reason=error.message, hint=error.hint, retry_in_s=round(wait_s, 1))
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, 5.0)
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings, roles: Collection[str] = ("web",)) -> AsyncGenerator[Backend]:
+    """Build the rooms of a process and make them `backend.app.current()`."""
+    async with open_built(settings, roles, "") as built:
+        yield built.backend
+
+
+@asynccontextmanager
+async def open_built(settings: Settings, roles: Collection[str], worker_id: str) -> AsyncGenerator[Built]:
+    """Build the rooms of a process; everything is given back in the opposite order."""
+    async with AsyncExitStack() as stack:
+        built = await _build(settings, roles, worker_id, stack)
+        use(built.backend)
+        stack.callback(use, None)
+        yield built
+
+
+async def _build(settings: Settings, roles: Collection[str], worker_id: str, stack: AsyncExitStack) -> Built:
+    db = SqlDatabase(settings.database_url)
+    stack.push_async_callback(db.close)
+    live = Live(open_live(settings))
+    stack.push_async_callback(live.close)
+    name = "web" if "web" in roles else "worker"
+    limits = Limits(event_ratio=settings.trace_events)
+    telemetry = Telemetry(db, name, roles=sorted(roles), limits=limits, exporters=span_exporters(settings, name))
+    await telemetry.start()
+    stack.push_async_callback(telemetry.close)
+    bus = BusService(open_bus(settings), db, live, member=worker_id)
+    stack.push_async_callback(bus.close)
+    audit = Audit(db)
+    identity = Identity(db, live, audit)
+    stack.push_async_callback(identity.close)
+    _in_background(stack, identity.run(), "identity")
+    sandbox = await open_sandbox(settings, roles, stack)
+    tools = Tools(db, sandbox)
+    models = Models(model_clients(settings), settings.model)
+    stack.push_async_callback(models.close)
+    chat = Chat(db, bus, live)
+    flows = Flows(db, bus, live)
+    agents = Agents(db, flows)
+    backend = Backend(
+        identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus, live=live,
+        audit=audit, telemetry=telemetry, database=db, conversations=Conversations(db, chat, flows),
+        health=Health(db, live, bus, models, tools, telemetry), traces=Traces(telemetry),
+    )  # fmt: skip
+    committer = Committer(db, bus)
+    preparation = Preparation(db, live, committer, NODES, Below(db, models, tools).services())
+    worker = RunWorker(db, bus, live, preparation.prepare, owner=worker_id)
+    built = Built(backend, worker)
+    identity.on_tenant_created.append(built.prepare_tenant)
+    return built
+
+
+def _in_background(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    task = asyncio.create_task(work, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)

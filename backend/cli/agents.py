@@ -1,0 +1,55 @@
+"""`autoweave agent`: what agents there are."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from backend.app import Backend
+from backend.cli.accounts import AsJson
+from backend.cli.context import show, with_backend
+from backend.domain.agents.views import AgentView
+from backend.foundation.kernel.caller import Caller, system_caller
+
+agent = typer.Typer(no_args_is_help=True, help="Agents.")
+
+TenantName = Annotated[str | None, typer.Option("--tenant", help="Tenant by name; needed where there are several.")]
+
+
+@agent.command("list")
+def list_agents(context: typer.Context, tenant: TenantName = None, as_json: AsJson = False) -> None:
+    """List the agents of a tenant."""
+
+    async def work(backend: Backend) -> list[AgentView]:
+        return await backend.agents.list(await _caller(backend, tenant))
+
+    found = with_backend(context, work)
+    lines = [f"{view.slug:<24} {view.status:<9} {view.model:<28} {view.name}" for view in found]
+    show([asdict(view) for view in found], as_json=as_json, words="\n".join(lines) or "There are no agents.")
+
+
+@agent.command("show")
+def show_agent(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its id or slug.")],
+    tenant: TenantName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one agent."""
+
+    async def work(backend: Backend) -> AgentView:
+        return await backend.agents.get(await _caller(backend, tenant), name)
+
+    facts = asdict(with_backend(context, work))
+    show(facts, as_json=as_json, words="\n".join(f"{fact:<12} {_text(value)}" for fact, value in facts.items()))
+
+
+async def _caller(backend: Backend, tenant: str | None) -> Caller:
+    return system_caller(await backend.identity.tenant_named(tenant), "cli")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        items: tuple[object, ...] = value  # pyright: ignore[reportUnknownVariableType]
+        return ", ".join(str(item) for item in items)
+    return str(value)

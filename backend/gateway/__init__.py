@@ -1,0 +1,1 @@
+"""Doors in: each parses, authenticates, calls one verb and renders."""

@@ -1,0 +1,81 @@
+"""The door's Starlette app: its routes come first, whatever is mounted behind them last."""
+
+from collections.abc import Callable
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.types import ASGIApp
+
+from backend.gateway.http.door import Door, NetworkSettings
+from backend.gateway.http.endpoints import endpoint, probe
+from backend.gateway.http.events import Events
+from backend.gateway.http.forms import Forms
+from backend.gateway.http.headers import SafeHeaders
+from backend.gateway.http.openapi import describe
+from backend.gateway.http.probes import Probes
+from backend.gateway.http.problems import routing_problem
+from backend.gateway.http.proxied import KnownHosts, Proxied
+from backend.gateway.http.runs import Runs
+
+_OURS = ("/v1", "/auth", "/events")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def create_routes(door: Door) -> list[BaseRoute]:
+    """Return every endpoint of the door; none collides with Reflex's ``/_event``, ``/_upload`` and ``/ping``."""
+    forms, runs, probes = Forms(door), Runs(door), Probes(door)
+    return [
+        endpoint("POST", "/auth/sign-in", forms.sign_in),
+        endpoint("POST", "/auth/setup", forms.setup),
+        endpoint("POST", "/auth/sign-out", forms.sign_out),
+        endpoint("GET", "/v1/agents", runs.agents),
+        endpoint("POST", "/v1/agents/{agent}/runs", runs.start),
+        endpoint("GET", "/v1/runs/{run}", runs.get),
+        endpoint("GET", "/v1/runs/{run}/events", runs.events),
+        endpoint("POST", "/v1/runs/{run}/cancel", runs.cancel),
+        endpoint("POST", "/events/{topic}", Events(door).publish),
+        probe("/health", probes.health),
+        probe("/ready", probes.ready),
+        probe("/metrics", probes.metrics),
+        probe("/openapi.json", describe),
+        *(Route(f"{prefix}/{{rest:path}}", _nothing_here, methods=_METHODS) for prefix in _OURS),
+    ]
+
+
+def create_app(door: Door, behind: ASGIApp | None = None) -> Starlette:
+    """Return the app of the door; what it does not answer itself goes to the app ``behind`` it.
+
+    Everything behind it gets the same headers and the same check of hosts and origins.
+    """
+    return Starlette(
+        routes=[*create_routes(door), *([Mount("", app=behind)] if behind else [])],
+        middleware=[Middleware(Proxied, door), Middleware(SafeHeaders), Middleware(KnownHosts, door)],
+        exception_handlers={404: routing_problem, 405: routing_problem},
+    )
+
+
+def gateway(settings: NetworkSettings, *, page_origins: tuple[str, ...] = ()) -> Callable[[ASGIApp], ASGIApp]:
+    """Return what puts the door in front of an app: Reflex's ``api_transformer``.
+
+    Args:
+        settings: the process's settings, of which it needs the network part.
+        page_origins: where pages come from while they are developed, such as ``http://localhost:3000``.
+    """
+    door = Door(
+        host=settings.host,
+        trusted_proxies=settings.trusted_proxies,
+        allowed_hosts=settings.allowed_hosts,
+        page_origins=page_origins,
+    )
+    return partial(create_app, door)
+
+
+async def _nothing_here(request: Request) -> Response:
+    """Answer below our own paths, so that a typing error there never reaches the pages' app."""
+    other_method = any(route.matches(request.scope)[0] is Match.PARTIAL for route in request.app.routes)
+    raise HTTPException(status_code=405 if other_method else 404)

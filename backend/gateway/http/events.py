@@ -1,0 +1,137 @@
+"""``POST /events/{topic}``: CloudEvents over HTTP, in binary, structured and batch mode (BUS-9)."""
+
+import hashlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backend.app import current
+from backend.foundation.events.codec import STRUCTURED, Undecodable, decode, entry_of
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import CATALOGUE
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import Invalid, NotFound, TooLarge
+from backend.foundation.kernel.ids import TenantId
+from backend.foundation.telemetry.tracing import current_traceparent
+from backend.gateway.http.bodies import UnsupportedMediaType, decode_json, media_type, read_body
+from backend.gateway.http.callers import caller_of
+from backend.gateway.http.door import Door
+from backend.gateway.http.runs import json_response
+from backend.gateway.http.shapes import Accepted
+
+BATCH = "application/cloudevents-batch+json"
+_MOST_EVENTS = 500
+_LONGEST_ATTRIBUTE = 256
+_MODES = f"Send `ce-` headers with JSON data, or `Content-Type: {STRUCTURED}` or `{BATCH}`."
+_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "partitionkey", "traceparent")
+
+
+class TopicNotFound(NotFound):
+    """Programs may publish nothing on this topic."""
+
+    code = "topic_not_found"
+    hint = "See /openapi.json for the topics that take events."
+
+
+class TypeNotTaken(Invalid):
+    """The event's type does not go on this topic, or not from outside."""
+
+    code = "event_type_not_taken"
+    hint = "See /openapi.json for the event types of each topic."
+
+
+class Events:
+    """The endpoint that publishes events of other programs."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def publish(self, request: Request) -> Response:
+        """Take one event or a batch, all or none; they belong to the caller's tenant, whatever they say."""
+        caller = await caller_of(request, self._door)
+        caller.require(Permission.EVENTS_PUBLISH)
+        topic = request.path_params["topic"]
+        if not any(entry.public and entry.topic == topic for entry in CATALOGUE.values()):
+            raise TopicNotFound(f"There is no topic {topic!r} for events.")
+        sent = await _read(request, caller.tenant, topic)
+        events = [_ours(event, caller) for event in sent]
+        await current().bus.emit(*events)
+        answer = Accepted([event.id for event in sent], [event.id for event in events])
+        return json_response(answer, HTTPStatus.ACCEPTED)
+
+
+async def _read(request: Request, tenant: TenantId, topic: str) -> list[Event]:
+    kind = media_type(request.headers)
+    body = await read_body(request)
+    if kind == BATCH:
+        return _read_batch(body, tenant, topic)
+    if kind == STRUCTURED:
+        return [_read_structured(body, tenant, topic)]
+    if "ce-type" in request.headers or "ce-specversion" in request.headers:
+        return [_read_binary(request.headers, body, tenant, topic)]
+    raise UnsupportedMediaType("This is no CloudEvent.", hint=_MODES)
+
+
+def _read_binary(headers: Mapping[str, str], body: bytes, tenant: TenantId, topic: str) -> Event:
+    # The binding writes header values percent-encoded.
+    told = {f"ce_{name}": unquote(headers[f"ce-{name}"]) for name in _ATTRIBUTES if f"ce-{name}" in headers}
+    content_type = headers.get("content-type", "")
+    return _checked(decode({**told, "ce_tenantid": tenant, "content-type": content_type}, body), topic)
+
+
+def _read_structured(body: bytes, tenant: TenantId, topic: str) -> Event:
+    attributes = decode_json(body, dict[str, msgspec.Raw])
+    attributes["tenantid"] = msgspec.Raw(msgspec.json.encode(tenant))
+    return _checked(decode({"content-type": STRUCTURED}, msgspec.json.encode(attributes)), topic)
+
+
+def _read_batch(body: bytes, tenant: TenantId, topic: str) -> list[Event]:
+    parts = decode_json(body, list[msgspec.Raw])
+    if not parts:
+        raise Invalid("The batch is empty.", field="$")
+    if len(parts) > _MOST_EVENTS:
+        raise TooLarge(f"The batch has {len(parts):,} of at most {_MOST_EVENTS} events.")
+    events: list[Event] = []
+    for index, part in enumerate(parts):
+        try:
+            events.append(_read_structured(bytes(part), tenant, topic))
+        except Invalid as error:
+            raise _in_batch(error, index) from error
+    return events
+
+
+def _in_batch(error: Invalid, index: int) -> Undecodable:
+    place = (error.field or "$").removeprefix("$").lstrip(".")
+    field = f"$[{index}].{place}" if place else f"$[{index}]"
+    return Undecodable(f"Event {index} of the batch: {error.message}", hint=error.hint, field=field)
+
+
+def _checked(event: Event, topic: str) -> Event:
+    entry = entry_of(event.type)
+    if entry.topic != topic or not entry.public:
+        raise TypeNotTaken(f"Topic {topic!r} takes no events of type {event.type!r} from outside.", field="type")
+    told = {"id": event.id, "source": event.source, "subject": event.subject, "partitionkey": event.key}
+    for name, value in told.items():
+        if len(value) > _LONGEST_ATTRIBUTE or not value.isprintable():
+            raise Undecodable(f"The attribute {name!r} is not a text of at most 256 characters.", field=name)
+    return event
+
+
+def _ours(event: Event, caller: Caller) -> Event:
+    """Return the event as the mesh carries it.
+
+    Receivers deduplicate by id over all tenants, so the id is made of the tenant, the source and the sender's id: the
+    same event sent twice is one, and nobody can take another tenant's id first.
+    """
+    digest = hashlib.sha256("\0".join((caller.tenant, event.source, event.id)).encode()).hexdigest()
+    return msgspec.structs.replace(
+        event,
+        id=f"evt_{digest[:32]}",
+        tenant=caller.tenant,
+        key=event.key or event.subject or event.id,
+        traceparent=event.traceparent or current_traceparent(),
+    )

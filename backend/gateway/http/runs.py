@@ -1,0 +1,108 @@
+"""``/v1/agents`` and ``/v1/runs``: ask an agent, wait or watch, look again, stop."""
+
+from http import HTTPStatus
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backend.app import current
+from backend.domain.flows.views import FINISHED, RunView
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import Invalid
+from backend.foundation.live.rules import parse_cursor
+from backend.gateway.http.bodies import read_json
+from backend.gateway.http.callers import caller_of
+from backend.gateway.http.door import Door
+from backend.gateway.http.shapes import Agents, RunRequest, agent_shape, run_shape
+from backend.gateway.http.stream import EVENT_STREAM, RunStream, Seats
+
+_LONGEST_WAIT_S = 300.0
+_LONGEST_KEY = 200
+
+
+class Runs:
+    """The endpoints of agents and their runs."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._seats = Seats()
+
+    async def agents(self, request: Request) -> Response:
+        """List the tenant's agents."""
+        caller = await caller_of(request, self._door)
+        found = await current().agents.list(caller)
+        return json_response(Agents([agent_shape(agent) for agent in found]))
+
+    async def start(self, request: Request) -> Response:
+        """Run an agent: wait for the end (200), go on at once (202), or watch (``Accept: text/event-stream``)."""
+        caller = await caller_of(request, self._door)
+        # Whoever may run but not read would start what he cannot see.
+        caller.require(Permission.AGENTS_READ)
+        asked = await read_json(request, RunRequest)
+        backend = current()
+        run = await backend.agents.run(
+            caller,
+            request.path_params["agent"],
+            input=asked.input,
+            thread=asked.thread,
+            idempotency_key=_idempotency_key(request),
+        )
+        if EVENT_STREAM in request.headers.get("accept", "").lower():
+            return self._stream(request, caller, run)
+        if asked.wait:
+            run = await backend.flows.finished(caller, run.id, _LONGEST_WAIT_S)
+        return await self._answer(caller, run, accepted=run.status not in FINISHED)
+
+    async def get(self, request: Request) -> Response:
+        """Return a run with its steps."""
+        caller = await caller_of(request, self._door)
+        return await self._answer(caller, await current().flows.get(caller, request.path_params["run"]))
+
+    async def cancel(self, request: Request) -> Response:
+        """Ask a run to stop; what it made until then is kept."""
+        caller = await caller_of(request, self._door)
+        run = await current().flows.cancel(caller, request.path_params["run"])
+        return await self._answer(caller, run, accepted=run.status not in FINISHED)
+
+    async def events(self, request: Request) -> Response:
+        """Watch a run: what happened after ``Last-Event-ID``, then what happens, until its end."""
+        caller = await caller_of(request, self._door)
+        run = await current().flows.get(caller, request.path_params["run"])
+        if request.method == "HEAD":
+            return Response(media_type=EVENT_STREAM)
+        return self._stream(request, caller, run)
+
+    def _stream(self, request: Request, caller: Caller, run: RunView) -> Response:
+        after = request.headers.get("last-event-id", "")
+        # Before the stream begins: later nobody could be told.
+        parse_cursor(after)
+
+        async def check() -> object:
+            return await caller_of(request, self._door)
+
+        return RunStream(current(), caller, run, after=after, check=check, seat=self._seats.take())
+
+    async def _answer(self, caller: Caller, run: RunView, *, accepted: bool = False) -> Response:
+        steps = await current().flows.steps(caller, run.id)
+        response = json_response(run_shape(run, steps), HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK)
+        if accepted:
+            response.headers["location"] = f"/v1/runs/{run.id}"
+        return response
+
+
+def json_response(content: msgspec.Struct, status: int = HTTPStatus.OK) -> Response:
+    """Return a value as JSON that nobody keeps."""
+    return Response(
+        msgspec.json.encode(content),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) > _LONGEST_KEY or not key.isprintable():
+        raise Invalid(f"An Idempotency-Key has at most {_LONGEST_KEY} printable characters.", field="Idempotency-Key")
+    return key
