@@ -1,0 +1,1 @@
+"""The front door: pages, shell and theme."""

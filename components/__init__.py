@@ -1,0 +1,1 @@
+"""What it looks like: functions of vars, without a backend."""

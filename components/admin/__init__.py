@@ -1,0 +1,1 @@
+"""What the Admin pages are made of."""

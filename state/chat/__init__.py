@@ -1,0 +1,1 @@
+"""What a chat tab knows."""
