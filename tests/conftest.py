@@ -1,0 +1,9 @@
+"""Fixtures of all tests, one module a topic."""
+
+import importlib.util
+
+_TOPICS = ("skips", "postgres", "database", "valkey", "kafka", "model_stub", "engine", "app")
+
+pytest_plugins = [
+    f"tests.fixtures.{topic}" for topic in _TOPICS if importlib.util.find_spec(f"tests.fixtures.{topic}") is not None
+]

@@ -1,0 +1,45 @@
+"""A worker process that relays the outbox and answers each event.
+
+``python -m tests.crash.bus_worker <URL of Valkey> <URL of the database>``.
+"""
+
+import asyncio
+import sys
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.adapters.database.database import SqlDatabase
+from backend.adapters.valkey.bus import ValkeyBus
+from backend.adapters.valkey.live import ValkeyLive
+from backend.foundation.bus.service import BusService
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import RunFinished, StartRun
+from backend.foundation.live.service import Live
+
+ASK, ANSWER = "agents.start_run.v1", "flows.run_finished.v1"
+
+
+async def main(valkey: str, database: str) -> None:
+    bus = BusService(ValkeyBus(valkey), SqlDatabase(database), Live(ValkeyLive(valkey)), member="worker")
+    await bus.start()
+
+    async def answer(session: AsyncSession, event: Event) -> None:
+        assert isinstance(event.data, StartRun)
+        data = RunFinished(
+            run=event.id,
+            agent="a",
+            thread=event.key,
+            trigger=event.id,
+            source="event",
+            status="SUCCEEDED",
+            output=event.data.input,
+        )
+        await bus.publish(session, Event(type=ANSWER, tenant=event.tenant, key=event.key, source="/flows", data=data))
+
+    await bus.subscribe("answerer", {ASK: answer})
+    print("ready", flush=True)
+    await bus.run_relay()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

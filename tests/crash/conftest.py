@@ -1,0 +1,46 @@
+"""Fixtures of the crash suite: an installation on SQLite and the embedded bus, or on real servers.
+
+``make crash`` runs each fault on both databases and both buses (``AUTOWEAVE_TESTS_MATRIX=1``); otherwise each runs
+once, on the embedded defaults, and a few marked ones on PostgreSQL and Kafka too.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.stand import Stand
+from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.valkey import PrivateValkey
+
+EMBEDDED = "sqlite-valkey"
+SERVERS = "postgresql-kafka"
+MATRIX = (EMBEDDED, "sqlite-kafka", "postgresql-valkey", SERVERS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test that takes a stand the kinds that it runs on."""
+    if "stand" not in metafunc.fixturenames:
+        return
+    kinds = MATRIX if os.environ.get("AUTOWEAVE_TESTS_MATRIX") else (EMBEDDED,)
+    if metafunc.definition.get_closest_marker("on_servers"):
+        kinds = tuple(dict.fromkeys((*kinds, SERVERS)))
+    metafunc.parametrize("stand", kinds, indirect=True)
+
+
+@pytest.fixture
+def stand(
+    request: pytest.FixtureRequest, tmp_path: Path, private_valkey: PrivateValkey, model_stub: ModelStub
+) -> Generator[Stand]:
+    """An installation of its own, migrated and empty."""
+    database, _, bus = str(request.param).partition("-")
+    made = Stand(
+        folder=tmp_path,
+        database_url=str(request.getfixturevalue(f"{database}_url")),
+        redis_url=private_valkey.url,
+        model_url=model_stub.url,
+        bus_url=request.getfixturevalue("kafka_broker").url if bus == "kafka" else "",
+    )
+    yield made
+    made.close()
