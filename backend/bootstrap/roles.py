@@ -9,29 +9,34 @@ import structlog
 
 from backend.bootstrap.settings import Settings
 from backend.bootstrap.wiring import open_built
-from backend.foundation.kernel import failpoints
 
 ROLES = ("agents", "jobs", "relay", "hotplug")
 _log = structlog.get_logger("worker")
 
 
 async def run_worker(
-    settings: Settings, roles: Collection[str], worker_id: str, *, replaces: str = "", ready: Callable[[], None]
+    settings: Settings,
+    roles: Collection[str],
+    worker_id: str,
+    *,
+    member: str = "",
+    replaces: str = "",
+    ready: Callable[[], None],
 ) -> None:
     """Run until SIGTERM or SIGINT, then drain.
 
     Args:
         roles: some of `ROLES`; ``jobs`` and ``hotplug`` are accepted and idle until something is given to them.
         worker_id: names the owner of leases; unique for each start.
+        member: its name on the bus; a restarted worker that has its predecessor's goes on where that one stopped.
         replaces: a dead worker whose leases are given back at once.
         ready: called when the process takes work.
     """
-    failpoints.arm(settings.failpoints)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with open_built(settings, roles, worker_id) as built:
+    async with open_built(settings, roles, worker_id, member) as built:
         await built.prepare_tenants()
         await built.start(roles, replaces)
         ready()

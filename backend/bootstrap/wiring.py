@@ -26,6 +26,7 @@ from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
 from backend.foundation.bus.service import BusService
+from backend.foundation.kernel import failpoints
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.live.service import Live
@@ -131,16 +132,21 @@ async def open_backend(settings: Settings, roles: Collection[str] = ("web",)) ->
 
 
 @asynccontextmanager
-async def open_built(settings: Settings, roles: Collection[str], worker_id: str) -> AsyncGenerator[Built]:
+async def open_built(
+    settings: Settings, roles: Collection[str], worker_id: str, member: str = ""
+) -> AsyncGenerator[Built]:
     """Build the rooms of a process; everything is given back in the opposite order."""
+    failpoints.arm(settings.failpoints)
     async with AsyncExitStack() as stack:
-        built = await _build(settings, roles, worker_id, stack)
+        built = await _build(settings, roles, worker_id, member, stack)
         use(built.backend)
         stack.callback(use, None)
         yield built
 
 
-async def _build(settings: Settings, roles: Collection[str], worker_id: str, stack: AsyncExitStack) -> Built:
+async def _build(
+    settings: Settings, roles: Collection[str], worker_id: str, member: str, stack: AsyncExitStack
+) -> Built:
     db = SqlDatabase(settings.database_url)
     stack.push_async_callback(db.close)
     live = Live(open_live(settings))
@@ -150,7 +156,7 @@ async def _build(settings: Settings, roles: Collection[str], worker_id: str, sta
     telemetry = Telemetry(db, name, roles=sorted(roles), limits=limits, exporters=span_exporters(settings, name))
     await telemetry.start()
     stack.push_async_callback(telemetry.close)
-    bus = BusService(open_bus(settings), db, live, member=worker_id)
+    bus = BusService(open_bus(settings), db, live, member=member or worker_id)
     stack.push_async_callback(bus.close)
     audit = Audit(db)
     identity = Identity(db, live, audit)

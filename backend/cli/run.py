@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     worker = _complete(roles.add_parser("worker", help=words, description=words), _worker)
     worker.add_argument("--roles", default=",".join(ROLES), help="with commas between; all by default")
     worker.add_argument("--worker-id", default="", help="names the owner of leases; made up when not given")
+    worker.add_argument("--member", default="", help="its name on the bus, the same over restarts; the id by default")
     worker.add_argument("--replaces", default="", help="a dead worker's id: its leases are given back at once")
     prepare = _complete(roles.add_parser("prepare"), _prepare)
     # Descriptors by which the supervisor and its children talk.
@@ -92,7 +93,14 @@ def _worker(settings: Settings, given: argparse.Namespace) -> int:
         raise Invalid(f"--roles names {', '.join(unknown) or 'nothing'}.", hint=f"Use some of {', '.join(ROLES)}.")
     name = given.worker_id or new_id("wrk")
     _wait(given.gate)
-    work = run_worker(settings, roles, name, replaces=given.replaces, ready=lambda: _tell(given.notice, b"ready"))
+    work = run_worker(
+        settings,
+        roles,
+        name,
+        member=given.member,
+        replaces=given.replaces,
+        ready=lambda: _tell(given.notice, b"ready"),
+    )
     asyncio.run(work)
     return 0
 

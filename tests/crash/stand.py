@@ -27,6 +27,7 @@ class Worker:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    member: str = ""
 
     def kill(self) -> None:
         """End it without a word to it."""
@@ -91,11 +92,13 @@ class Stand:
         log = self.folder / f"{name}.log"
         reader, writer = os.pipe()
         command = [sys.executable, "-m", "backend", "run", "worker", "--roles", roles, "--worker-id", name]
-        command += ["--replaces", replaces] if replaces else []
+        # As the supervisor does: who replaces a dead one goes by his name on the bus.
+        member = next((worker.member for worker in self.workers if worker.name == replaces), name)
+        command += ["--member", member, *(["--replaces", replaces] if replaces else [])]
         variables = self.variables() | {"AUTOWEAVE_FAILPOINTS": failpoints} | extra
         process = _spawn([*command, "--notice", str(writer)], variables, log, writer)
         os.close(writer)
-        worker = Worker(name=name, process=process, log=log)
+        worker = Worker(name=name, process=process, log=log, member=member)
         self.workers.append(worker)
         try:
             await asyncio.to_thread(_wait_ready, reader, worker)

@@ -62,13 +62,15 @@ class Plan:
 
 
 def _worker(gate: int) -> Command:
-    before = ""
+    before, member = "", new_id("mbr")
 
     def command(notice: int) -> list[str]:
-        # The new process gives back at once what the old one held, instead of waiting for its leases to run out.
+        # The new process has at once what the old one held, of runs and of the bus, instead of waiting for its leases
+        # to run out.
         nonlocal before
         replaced, before = before, new_id("wrk")
         words = [*_AUTOWEAVE, "run", "worker", "--roles", ",".join(ROLES), "--worker-id", before]
+        words += ["--member", member]
         words += ["--gate", str(gate), "--notice", str(notice)]
         return [*words, "--replaces", replaced] if replaced else words
 
