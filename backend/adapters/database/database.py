@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from backend.adapters.database.engine import parse_url, postgresql_engine, sqlite_engines
 from backend.adapters.database.tenancy import TENANT, TenantSession
 from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.kernel.work import run_committed
 
@@ -44,13 +45,13 @@ class SqlDatabase:
         return self._session(self._reader, tenant)
 
     def write(self, tenant: TenantId):
-        return self._session(self._writer, tenant)
+        return self._session(self._writer, tenant, writes=True)
 
     def system_read(self):
         return self._session(self._reader, None)
 
     def system_write(self):
-        return self._session(self._writer, None)
+        return self._session(self._writer, None, writes=True)
 
     async def ping(self) -> float:
         started = time.perf_counter()
@@ -63,7 +64,9 @@ class SqlDatabase:
         await self._reader.dispose()
 
     @asynccontextmanager
-    async def _session(self, engine: AsyncEngine, tenant: TenantId | None) -> AsyncGenerator[AsyncSession]:
+    async def _session(
+        self, engine: AsyncEngine, tenant: TenantId | None, *, writes: bool = False
+    ) -> AsyncGenerator[AsyncSession]:
         info = {} if tenant is None else {TENANT: str(tenant)}
         session = AsyncSession(engine, sync_session_class=TenantSession, expire_on_commit=False, info=info)
         try:
@@ -72,12 +75,16 @@ class SqlDatabase:
                     # The second net under the session's own predicate: the policies of row-level security.
                     await session.execute(_CONFINE, {"tenant": tenant})
                 yield session
+                if writes:
+                    hit("database.commit.before")
         except (OperationalError, InterfaceError, PoolTimeoutError, ConnectionError) as error:
             raise _unavailable(error) from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise _unavailable(error) from error
             raise
+        if writes:
+            hit("database.commit.after")
         run_committed(session)
 
 

@@ -325,7 +325,9 @@ class NodeRun:
         self._execution.writer.status(
             {"status": "WAITING", "reason": error.message, "retry_in_ms": wait_ms, "attempt": row["attempt"]}
         )
+        hit("flows.retry.before")
         await self._journal.suspend(path, wait_ms, new_id("tmr"))
+        hit("flows.retry.after")
         raise Suspended
 
     def _store(

@@ -9,6 +9,7 @@ from backend.foundation.bus.service import BusService
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import RunFinished
 from backend.foundation.kernel.errors import AutoWeaveError
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.kernel.ports import Database
 
@@ -18,6 +19,7 @@ async def end_overdue(db: Database, bus: BusService) -> int:
     async with db.system_read() as session:
         if not await rows.take_overdue(session, lock=False):
             return 0
+    hit("flows.overdue.before")
     async with db.system_write() as session:
         overdue = await rows.take_overdue(session, lock=True)
         for run in overdue:
@@ -25,6 +27,7 @@ async def end_overdue(db: Database, bus: BusService) -> int:
             if run["claims"] < MAX_CLAIMS:
                 error = DeadlineExceeded("The run was not done in its time.")
             await end_with(session, bus, run, "FAILED", error)
+    hit("flows.overdue.after")
     return len(overdue)
 
 

@@ -60,8 +60,10 @@ class RunWorker:
     async def start(self, *, replaces: str = "") -> None:
         """Begin. ``replaces`` is a dead worker whose leases are given back at once."""
         if replaces:
+            hit("flows.replaced.before")
             async with self._db.system_write() as session:
                 await rows.give_back(session, replaces)
+            hit("flows.replaced.after")
         self._renewed = time.monotonic()
         loops = (self._claim_loop, self._renew_loop, self._sweep_loop, self._listen_loop)
         self._tasks = [asyncio.create_task(_forever(loop), name=f"flows{loop.__name__}") for loop in loops]
@@ -82,8 +84,10 @@ class RunWorker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        hit("flows.given_back.before")
         async with self._db.system_write() as session:
             await rows.give_back(session, self.owner, [(run.claimed.id, run.claimed.epoch) for run in left])
+        hit("flows.given_back.after")
         self._live.notify_soon(runs_channel())
 
     async def _claim_loop(self) -> None:
@@ -123,8 +127,10 @@ class RunWorker:
         while True:
             await asyncio.sleep(_RENEW_S)
             try:
+                hit("flows.renew.before")
                 async with self._db.system_write() as session:
                     kept = await rows.renew(session, self.owner)
+                hit("flows.renew.after")
             except AutoWeaveError as error:
                 _log.warning("lease_not_renewed", reason=error.message)
                 self._stop_if_lost()

@@ -21,6 +21,7 @@ from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Conflict, TooLarge
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import new_id
 from backend.foundation.kernel.ports import Database
 from backend.foundation.kernel.work import after_commit
@@ -105,7 +106,9 @@ class BusService:
             Undecodable, TooLarge: as with `publish`.
         """
         wires = [encode(_traced(event)) for event in events]
+        hit("bus.emit.before")
         results = await self._bus.publish([Message(*wire) for wire in wires])
+        hit("bus.emit.after")
         for error in results:
             if error is not None:
                 raise error

@@ -4,6 +4,7 @@ import asyncio
 
 from backend.foundation.bus import repository
 from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry.logs import get_logger
 
@@ -37,9 +38,11 @@ async def clean(db: Database, *, sent_ms: int, seen_ms: int, sent_rows: int = KE
     Returns how many of each were deleted.
     """
     sent = seen = 0
+    hit("bus.clean.before")
     while True:
         async with db.system_write() as session:
             step = await repository.delete_sent(session, age_ms=sent_ms, keep=sent_rows, limit=_ROWS)
+        hit("bus.clean.sent")
         sent += step
         if step < _ROWS:
             break
@@ -47,6 +50,7 @@ async def clean(db: Database, *, sent_ms: int, seen_ms: int, sent_rows: int = KE
     while True:
         async with db.system_write() as session:
             step = await repository.delete_seen(session, age_ms=seen_ms, limit=_ROWS)
+        hit("bus.clean.seen")
         seen += step
         if step < _ROWS:
             return sent, seen

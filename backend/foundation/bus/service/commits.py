@@ -5,6 +5,7 @@ import asyncio
 from backend.foundation.bus.ports import Partition, Reader
 from backend.foundation.bus.rules import wait_s
 from backend.foundation.kernel.errors import Fenced, Unavailable
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.telemetry.logs import get_logger
 
 log = get_logger("bus")
@@ -40,7 +41,9 @@ class Commits:
             return
         positions, self._positions = self._positions, {}
         try:
+            hit("bus.position.before")
             await self._reader.commit(positions)
+            hit("bus.position.after")
         except Fenced:
             await self._commit_alone(self._reader, positions)
         except Unavailable:

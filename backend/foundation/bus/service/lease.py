@@ -4,6 +4,7 @@ import time
 
 from backend.foundation.bus import repository
 from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry.logs import get_logger
 
@@ -34,6 +35,7 @@ class ShardLease:
         if self.epoch and time.monotonic() < self._renew_at:
             return True
         asked = time.monotonic()
+        hit("bus.lease.before")
         async with self._db.system_write() as session:
             if self.epoch and not await repository.renew_lease(session, self.name, self.epoch, _TTL_MS):
                 self.epoch = 0
@@ -47,6 +49,7 @@ class ShardLease:
                     again = await repository.send_again(session, since_ms=since_ms)
                     log.info("relay took over", lease=self.name, sent_again=again)
                 self.epoch = lease.epoch
+        hit("bus.lease.after")
         self._renew_at = asked + _TTL_MS / 3000
         return True
 
@@ -60,7 +63,9 @@ class ShardLease:
             return
         epoch, self.epoch = self.epoch, 0
         try:
+            hit("bus.lease_given.before")
             async with self._db.system_write() as session:
                 await repository.give_lease(session, self.name, epoch)
+            hit("bus.lease_given.after")
         except Unavailable as error:
             log.warning("lease not given back, it will end by itself", lease=self.name, error=error.message)

@@ -22,6 +22,7 @@ from backend.foundation.bus.service.cleaning import clean_forever
 from backend.foundation.bus.service.lease import ShardLease
 from backend.foundation.bus.service.work import dead_letter
 from backend.foundation.kernel.errors import Fenced, Unavailable
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ports import Database
 from backend.foundation.live.rules import outbox_channel
 from backend.foundation.live.service import Live
@@ -152,8 +153,10 @@ class Relay:
         if not health.ok:
             raise Unavailable(health.cause, hint=health.fix)
         age_ms = int((time.monotonic() - self._down_since) * 1000) + _LOSS_WINDOW_MS
+        hit("bus.again.before")
         async with self._db.system_write() as session:
             again = await repository.send_again(session, age_ms=age_ms)
+        hit("bus.again.after")
         self._down_since = None
         log.info("relay goes on after an outage", sent_again=again)
 
@@ -168,7 +171,10 @@ class Relay:
         if not rows:
             return False
         messages = [Message(topic, key, headers, value.encode()) for _, topic, key, headers, value in rows]
-        await self._record(rows, messages, await self._publish(messages))
+        hit("bus.publish.before")
+        results = await self._publish(messages)
+        hit("bus.publish.after")
+        await self._record(rows, messages, results)
         return len(rows) == _BATCH
 
     async def _publish(self, messages: Sequence[Message]) -> list[Exception | None]:
@@ -205,6 +211,7 @@ class Relay:
                     await repository.insert_dead(session, dead)
                 if not await repository.mark_sent(session, self._lease.name, self._lease.epoch, sent):
                     raise Fenced("Another relay serves this shard now.")
+            hit("bus.sent.after")
         self._count(messages, results)
         if down is not None:
             raise down

@@ -14,6 +14,7 @@ from backend.foundation.bus.service.dispatch import HandlerFailed
 from backend.foundation.events.codec import decode, type_of
 from backend.foundation.events.envelope import Event
 from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry import span
 from backend.foundation.telemetry.metrics import BUS_EVENTS, BUS_SECONDS
@@ -50,10 +51,12 @@ class _Consumer:
 
     async def bury(self, delivery: Delivery, event: Event | None, error: Exception, attempts: int) -> None:
         row = dead_letter(self._consumer, delivery, event, error, attempts)
+        hit("bus.bury.before")
         async with self._db.system_write() as session:
             if event is not None:
                 await first_seen(session, self._consumer, [key_of(event)])
             await insert_dead(session, [row])
+        hit("bus.bury.after")
 
     def _count(self, events: Sequence[Event], handled: int) -> None:
         self._handled.inc(handled)
@@ -74,6 +77,7 @@ class Transactional(_Consumer):
 
     async def do(self, events: Sequence[Event]) -> None:
         begun: list[Event] = []
+        hit("bus.handle.before")
         try:
             async with asyncio.timeout(_TRANSACTION_S), self._db.system_write() as session:
                 fresh = await first_seen(session, self._consumer, [key_of(event) for event in events])
@@ -83,11 +87,13 @@ class Transactional(_Consumer):
                         fresh.discard(key)
                         begun.append(event)
                         await self._handle(session, event)
+                hit("bus.handle.done")
         except TimeoutError as error:
             late = TimeoutError(f"The transaction took more than {_TRANSACTION_S:g} s.")
             if not begun:
                 raise Unavailable("The database is too slow.", hint="See what else is writing to it.") from error
             raise HandlerFailed(begun[-1], late) from error
+        hit("bus.handle.after")
         self._count(events, len(begun))
 
     async def _handle(self, session: AsyncSession, event: Event) -> None:
@@ -119,9 +125,12 @@ class Slow(_Consumer):
                 if await is_seen(session, self._consumer, key_of(event)):
                     self._count([event], 0)
                     continue
+            hit("bus.slow.before")
             await self._handle(event)
+            hit("bus.slow.effect")
             async with self._db.system_write() as session:
                 await first_seen(session, self._consumer, [key_of(event)])
+            hit("bus.slow.after")
             self._count([event], 1)
 
     async def _handle(self, event: Event) -> None:
