@@ -102,7 +102,7 @@ class Built:
         bus = self.backend.bus
         await _until_available(bus.start)
         if "agents" in roles:
-            agents = AgentHandlers(self.backend.agents, bus)
+            agents = AgentHandlers(self.backend.agents, bus, self.backend.live)
             chat = ChatHandlers(self.backend.live)
             for consumer, handlers in (
                 ("agents", {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run}),

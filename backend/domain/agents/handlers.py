@@ -8,14 +8,18 @@ from backend.foundation.bus.service import BusService
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import MessageSent, RunRefused, StartRun
 from backend.foundation.kernel.errors import AutoWeaveError
+from backend.foundation.kernel.work import after_commit
+from backend.foundation.live.rules import thread_channel
+from backend.foundation.live.service import Live
 
 
 class AgentHandlers:
     """Handlers of the consumer ``agents``."""
 
-    def __init__(self, agents: Agents, bus: BusService) -> None:
+    def __init__(self, agents: Agents, bus: BusService, live: Live) -> None:
         self._agents = agents
         self._bus = bus
+        self._live = live
 
     async def message_sent(self, session: AsyncSession, event: Event) -> None:
         """Start the run that answers a chat message; it waits for the thread's earlier ones."""
@@ -29,6 +33,10 @@ class AgentHandlers:
             )  # fmt: skip
         except (AgentNotFound, AgentNotRunning, InputInvalid) as error:
             await self._refuse(session, event, data, error)
+            return
+        # The page hears of its run here and opens the stream: without it the words would come all at once, at the end.
+        channel = thread_channel(event.tenant, data.thread)
+        after_commit(session, lambda: self._live.notify_soon(channel))
 
     async def _refuse(self, session: AsyncSession, event: Event, data: MessageSent, error: AutoWeaveError) -> None:
         """Tell the chat, where a person waits, instead of trying again what cannot succeed."""

@@ -1,0 +1,35 @@
+"""CHT-1: a chat hears that an agent has begun to answer it."""
+
+import asyncio
+
+import pytest
+
+from backend.foundation.kernel.ids import RunId, ThreadId
+from backend.foundation.live.rules import thread_channel
+from backend.reads.views import ConversationView
+from tests.fixtures.engine import Engine
+from tests.fixtures.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+async def _shown(engine: Engine, thread: ThreadId) -> ConversationView:
+    return await engine.backend.conversations.conversation(engine.ada, thread)
+
+
+async def test_a_chat_is_told_once_the_run_that_answers_it_can_be_followed(sqlite_engine: Engine) -> None:
+    """CHT-1 CHT-3: without that notice the page would not open the stream, and show the answer all at once."""
+    chat, ada = sqlite_engine.backend.chat, sqlite_engine.ada
+    thread = (await chat.send(ada, thread=None, agent="concierge", text="Hello")).thread
+
+    async def answered() -> bool:
+        return [turn.message.role for turn in (await _shown(sqlite_engine, thread)).turns] == ["user", "assistant"]
+
+    await until(answered, 20)
+    async with sqlite_engine.backend.live.listen(thread_channel(ada.tenant, thread)) as notices:
+        await chat.send(ada, thread=thread, agent="concierge", text="#stall-first")
+        async with asyncio.timeout(20):
+            async for _ in notices:
+                if run := (await _shown(sqlite_engine, thread)).active_run:
+                    break
+    await sqlite_engine.backend.flows.cancel(ada, RunId(run))
