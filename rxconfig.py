@@ -17,7 +17,7 @@ config = rx.Config(
     show_built_with_reflex=False,
     # Pages and API are one origin; other sites have no business here.
     cors_allowed_origins=[],
-    # A tab's state can always be made again from its address, its cookie and the database.
+    # `autoweave_ui.tabs` puts its own in this one's place.
     state_manager_mode=rx.constants.StateManagerMode.MEMORY,
     frontend_compression_formats=["brotli", "gzip"],
     frontend_lazy_bundled_libraries=True,

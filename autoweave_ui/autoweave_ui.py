@@ -10,6 +10,7 @@ from autoweave_ui import pages
 from autoweave_ui.head import head
 from autoweave_ui.serving import front_door
 from autoweave_ui.shell import blank_frame
+from autoweave_ui.tabs import keep_tabs
 from backend.bootstrap.settings import load
 from backend.gateway.http import gateway
 from components.basics.broken import broken_page
@@ -42,4 +43,5 @@ app = rx.App(
     hydrate_fallback=blank_frame,
     api_transformer=[front_door, gateway(settings)],
 )
+keep_tabs(app, settings)
 app.register_lifespan_task(backend)

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 import reflex as rx
 
-from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated
+from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated, Unavailable
 from state.session import SessionState
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,12 @@ class Told(TypedDict):
 
 
 NOTHING: Told = {"key": "", "what": "", "next": "", "details": ""}
+
+
+class TabUnavailable(Unavailable):
+    """The state of a page cannot be read or written at the moment, so the page cannot be told anything either."""
+
+    code = "tab_unavailable"
 
 
 class NoticeState(rx.State):
@@ -44,6 +50,10 @@ class NoticeState(rx.State):
 
 def on_exception(exception: Exception):
     """Turn what a handler raised into what the person sees: the sign-in page, or a notice."""
+    if isinstance(exception, TabUnavailable):
+        # A notice is state too. What was sent is sent again, and a page that is loaded again starts afresh.
+        logger.warning("A page could not be served: %s", exception.message)
+        return None
     if isinstance(exception, Unauthenticated):
         return SessionState.enter
     if isinstance(exception, AutoWeaveError):

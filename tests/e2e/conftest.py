@@ -126,7 +126,7 @@ async def sign_in(page: Page) -> None:
 
 
 async def check_accessible(page: Page) -> None:
-    """Fail with what axe finds, each with its place, once what fades in has come to rest: a colour half-way is no colour."""
+    """Fail with what axe finds, each with its place, once what fades in is at rest: a colour half-way is no colour."""
     await page.evaluate(axe_script())
     await page.wait_for_function(
         """() => document.getAnimations().every(({effect, playState}) =>
