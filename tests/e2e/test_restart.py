@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -29,8 +30,10 @@ async def own_app(tmp_path: Path) -> AsyncGenerator[RunningApp]:
 def kill_web(app: RunningApp) -> None:
     """Kill the processes that serve pages, as the kernel does when memory is short."""
     for child in psutil.Process(app.process.pid).children(recursive=True):
-        if re.search(r" run web\b", " ".join(child.cmdline())):
-            child.kill()
+        # One that has just ended, whichever it is, has no command line any more.
+        with suppress(psutil.NoSuchProcess):
+            if re.search(r" run web\b", " ".join(child.cmdline())):
+                child.kill()
 
 
 async def test_nothing_is_lost_when_the_web_process_is_killed(own_app: RunningApp, browser: Browser) -> None:
