@@ -3,6 +3,7 @@
 import asyncio
 import time
 import traceback
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -53,9 +54,9 @@ class _Consumer:
         row = dead_letter(self._consumer, delivery, event, error, attempts)
         hit("bus.bury.before")
         async with self._db.system_write() as session:
-            if event is not None:
-                await first_seen(session, self._consumer, [key_of(event)])
-            await insert_dead(session, [row])
+            # Read again after a crash, it is in the list already.
+            if await first_seen(session, self._consumer, [key_of(event) if event else _place_of(delivery)]):
+                await insert_dead(session, [row])
         hit("bus.bury.after")
 
     def _count(self, events: Sequence[Event], handled: int) -> None:
@@ -144,6 +145,12 @@ class Slow(_Consumer):
 def key_of(event: Event) -> EventKey:
     """Return what names an event within a consumer: an id alone is only unique for its source and tenant."""
     return event.tenant, f"{event.source} {event.id}"
+
+
+def _place_of(delivery: Delivery) -> EventKey:
+    """Return what names a message that is no event: where it stands, and what it holds if places are used again."""
+    number, checksum = delivery.partition.number, zlib.crc32(delivery.message.value)
+    return "", f"{delivery.partition.topic}[{number}]@{delivery.offset} {checksum:08x}"
 
 
 def dead_letter(
