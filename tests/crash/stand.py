@@ -106,6 +106,13 @@ class Stand:
             os.close(reader)
         return worker
 
+    async def door(self, tenant: TenantId, verb: str, argument: str = "", *, failpoints: str = "") -> int:
+        """Ask a process of its own for one verb; return its exit code, negative for a signal."""
+        command = [sys.executable, "-m", "tests.crash.door", tenant, verb, argument]
+        variables = self.variables() | {"AUTOWEAVE_FAILPOINTS": failpoints}
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=variables)
+        return await process.wait()
+
     def close(self) -> None:
         """End what is left."""
         for worker in self.workers:

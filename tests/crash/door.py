@@ -1,0 +1,46 @@
+"""A process that is asked for one verb, as a door would, and may be killed in the middle of it.
+
+``python -m tests.crash.door <tenant> <verb> <argument>``; failpoints are armed only for the verb itself.
+"""
+
+import asyncio
+import os
+import sys
+
+from backend.bootstrap.settings import load
+from backend.bootstrap.wiring import open_built
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import StartRun
+from backend.foundation.kernel import failpoints
+from backend.foundation.kernel.ids import TenantId
+from tests.crash.stand import person
+
+KEY = "only-once"
+
+
+def asked(tenant: TenantId) -> Event:
+    """Return the event that the verb ``emit`` sends, the same each time."""
+    data = StartRun(agent="concierge", input="hello")
+    return Event(type="agents.start_run.v1", tenant=tenant, key="k", source="/test", id=f"evt_{KEY}", data=data)
+
+
+async def main(tenant: TenantId, verb: str, argument: str) -> None:
+    """Open the rooms, do it, say what came of it."""
+    points = os.environ.pop("AUTOWEAVE_FAILPOINTS", "")
+    caller = person(tenant)
+    async with open_built(load({}), (), "door") as built:
+        backend = built.backend
+        failpoints.arm(points)
+        if verb == "run":
+            await backend.agents.run(caller, "concierge", input="hello", idempotency_key=KEY)
+        elif verb == "send":
+            await backend.chat.send(caller, thread=None, agent="concierge", text="hello", client_id=KEY)
+        elif verb == "cancel":
+            await backend.flows.cancel(caller, argument)
+        elif verb == "emit":
+            await backend.bus.start()
+            await backend.bus.emit(asked(tenant))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(TenantId(sys.argv[1]), sys.argv[2], (sys.argv[3:] or [""])[0]))
