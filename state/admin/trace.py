@@ -85,12 +85,12 @@ class TraceState(rx.State):
     async def wait(self):
         """Look for a trace that may still be on its way: spans are stored some seconds after they end."""
         for _ in range(PATIENCE_S):
-            await asyncio.sleep(1)
             async with self:
                 caller, trace = await caller_of(self), self.trace
             try:
                 view = await current().traces.trace(caller, trace)
             except NotFound:
+                await asyncio.sleep(1)
                 continue
             async with self:
                 self._show(view)

@@ -40,7 +40,7 @@ class AgentsState(rx.State):
         self.agents = await current().agents.list(caller)
         status = await current().models.describe()
         self.hint = "" if status.configured else f"{status.words} {status.hint}"
-        self._choose()
+        _choose(self)
         if not self.agents:
             yield AgentsState.await_agents
 
@@ -48,30 +48,35 @@ class AgentsState(rx.State):
     async def await_agents(self):
         """A fresh workspace gets its first agent in its first seconds."""
         while True:
-            await asyncio.sleep(RETRY_S)
             async with self:
                 caller = await caller_of(self)
             agents = await current().agents.list(caller)
             if agents:
                 break
+            await asyncio.sleep(RETRY_S)
         async with self:
             self.agents = agents
-            self._choose()
+            _choose(self)
 
-    async def answering(self, caller: Caller) -> str:
-        """Return who answers; a message may be sent before the agents are on the page."""
-        if not self.agent:
-            self.agents = await current().agents.list(caller)
-            self._choose()
-        return self.agent
 
-    def _choose(self) -> None:
-        if part_of_path(self, 1):
-            # The thread of the address says who answers.
-            return
-        wanted = self.router.url.query_parameters.get("agent", "")
-        slugs = [agent.slug for agent in self.agents]
-        if wanted in slugs:
-            self.agent = wanted
-        elif self.agent not in slugs:
-            self.agent = slugs[0] if slugs else ""
+async def answering(state: AgentsState, caller: Caller) -> str:
+    """Return who answers; a message may be sent before the agents are on the page.
+
+    No method: Reflex lets a browser call every public one, with a caller of its choice.
+    """
+    if not state.agent:
+        state.agents = await current().agents.list(caller)
+        _choose(state)
+    return state.agent
+
+
+def _choose(state: AgentsState) -> None:
+    if part_of_path(state, 1):
+        # The thread of the address says who answers.
+        return
+    wanted = state.router.url.query_parameters.get("agent", "")
+    slugs = [agent.slug for agent in state.agents]
+    if wanted in slugs:
+        state.agent = wanted
+    elif state.agent not in slugs:
+        state.agent = slugs[0] if slugs else ""

@@ -59,7 +59,7 @@ class ChatState(rx.State):
         if thread != self.shown:
             self._clear(thread)
             yield
-        await self._fetch()
+        await _fetch(self)
 
     @rx.event(background=True)
     async def watch(self):
@@ -72,59 +72,63 @@ class ChatState(rx.State):
         async with aclosing(thread_changes(caller, thread)) as heard:
             async for _ in heard:
                 async with self:
-                    await self._fetch()
+                    await _fetch(self)
 
     @rx.event
     async def stop(self):
         """Stop the run at work; what came until then stays."""
         await caller_of(self)
         self.stopping = True
-        await self._fetch()
+        await _fetch(self)
 
     @rx.event
     async def settled(self):
         """The run in flight has ended: its words are a row now."""
-        await self._fetch()
+        await _fetch(self)
 
     @rx.event
     async def older(self):
         """Load earlier messages."""
+        await caller_of(self)
         self.limit += PAGE
-        await self._fetch()
-
-    async def show(self, thread: str) -> None:
-        """Show a chat; one that is on the page already is loaded again without a flicker."""
-        self.shown = thread
-        await self._fetch()
+        await _fetch(self)
 
     def _clear(self, thread: str) -> None:
         self.phase, self.shown, self.title = "loading", thread, ""
         self.turns, self.limit, self.has_older = [], PAGE, False
         self.active_run, self.queued, self.running, self.stopping = "", [], False, False
 
-    async def _fetch(self) -> None:
-        if not self.shown:
-            self.phase = "ready"
-            return
-        caller = await caller_of(self)
-        try:
-            view = await current().conversations.conversation(caller, ThreadId(self.shown), limit=self.limit)
-        except NotFound:
-            self.phase = "missing"
-            return
-        self.title = view.thread.title
-        (await self.get_state(AgentsState)).agent = view.thread.agent
-        turns = in_order(view.turns)
-        self.turns, self.queued = turns[: len(turns) - view.pending], turns[len(turns) - view.pending :]
-        self.has_older = view.has_older
-        await self._follow_run(caller, view)
-        self.phase = "ready"
 
-    async def _follow_run(self, caller: Caller, view: ConversationView) -> None:
-        another = bool(self.active_run) and view.active_run != self.active_run
-        self.stopping = self.stopping and bool(view.active_status) and not another
-        self.active_run, self.running = view.active_run, bool(view.active_status)
-        # A run that was to be stopped before it had begun is stopped now.
-        if self.stopping and self.active_run not in ("", self.asked_to_stop):
-            self.asked_to_stop = self.active_run
-            await current().flows.cancel(caller, RunId(self.active_run))
+async def show(state: ChatState, thread: str) -> None:
+    """Show a chat; one that is on the page already is loaded again without a flicker."""
+    state.shown = thread
+    await _fetch(state)
+
+
+async def _fetch(state: ChatState) -> None:
+    caller = await caller_of(state)
+    if not state.shown:
+        state.phase = "ready"
+        return
+    try:
+        view = await current().conversations.conversation(caller, ThreadId(state.shown), limit=state.limit)
+    except NotFound:
+        state.phase = "missing"
+        return
+    state.title = view.thread.title
+    (await state.get_state(AgentsState)).agent = view.thread.agent
+    turns = in_order(view.turns)
+    state.turns, state.queued = turns[: len(turns) - view.pending], turns[len(turns) - view.pending :]
+    state.has_older = view.has_older
+    await _follow_run(state, caller, view)
+    state.phase = "ready"
+
+
+async def _follow_run(state: ChatState, caller: Caller, view: ConversationView) -> None:
+    another = bool(state.active_run) and view.active_run != state.active_run
+    state.stopping = state.stopping and bool(view.active_status) and not another
+    state.active_run, state.running = view.active_run, bool(view.active_status)
+    # A run that was to be stopped before it had begun is stopped now.
+    if state.stopping and state.active_run not in ("", state.asked_to_stop):
+        state.asked_to_stop = state.active_run
+        await current().flows.cancel(caller, RunId(state.active_run))

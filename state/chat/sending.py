@@ -5,8 +5,8 @@ import reflex as rx
 from backend.app import current
 from backend.foundation.kernel.errors import AutoWeaveError
 from backend.foundation.kernel.ids import ThreadId
-from state.chat.agents import AgentsState
-from state.chat.conversation import ChatState
+from state.chat.agents import AgentsState, answering
+from state.chat.conversation import ChatState, show
 from state.notices import NoticeState
 from state.session import caller_of
 
@@ -32,7 +32,7 @@ class SendingState(rx.State):
         harmless."""
         caller = await caller_of(self)
         into = thread or self.begun
-        agent = await (await self.get_state(AgentsState)).answering(caller)
+        agent = await answering(await self.get_state(AgentsState), caller)
         try:
             sent = await current().chat.send(
                 caller, thread=ThreadId(into) if into else None, agent=agent, text=text, client_id=client_id
@@ -43,7 +43,7 @@ class SendingState(rx.State):
         self.taken = [*self.taken[-REMEMBERED:], client_id]
         chat = await self.get_state(ChatState)
         if chat.shown in ("", sent.thread):
-            await chat.show(sent.thread)
+            await show(chat, sent.thread)
         if into:
             return None
         self.begun = sent.thread
