@@ -108,11 +108,11 @@ async def claim(session: AsyncSession, owner: str, limit: int) -> list[Claimed]:
     return sorted((Claimed(**row) for row in rows), key=lambda run: run.seq)
 
 
-async def renew(session: AsyncSession, owner: str) -> dict[str, tuple[int, bool]]:
-    """Lengthen a worker's leases in one statement; return (epoch, cancel) of each run it still has."""
+async def renew(session: AsyncSession, owner: str, runs: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """Lengthen a worker's leases on these runs in one statement; return (epoch, cancel) of each that it still has."""
     statement = (
         update(_RUN)
-        .where(_RUN.c.owner == owner, _RUN.c.status == "RUNNING")
+        .where(_RUN.c.id.in_(runs), _RUN.c.owner == owner, _RUN.c.status == "RUNNING")
         .values(lease_until=now_ms() + LEASE_MS)
         .returning(_RUN.c.id, _RUN.c.epoch, _RUN.c.cancel)
     )

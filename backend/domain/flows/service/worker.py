@@ -126,17 +126,19 @@ class RunWorker:
     async def _renew_loop(self) -> None:
         while True:
             await asyncio.sleep(_RENEW_S)
+            # Only what is at work here: a run whose end could not be stored must go to another claim.
+            held = list(self._running.values())
             try:
                 hit("flows.renew.before")
                 async with self._db.system_write() as session:
-                    kept = await rows.renew(session, self.owner)
+                    kept = await rows.renew(session, self.owner, [execution.claimed.id for execution in held])
                 hit("flows.renew.after")
             except AutoWeaveError as error:
                 _log.warning("lease_not_renewed", reason=error.message)
                 self._stop_if_lost()
                 continue
             self._renewed = time.monotonic()
-            for execution in list(self._running.values()):
+            for execution in held:
                 epoch, cancel = kept.get(execution.claimed.id, (-1, False))
                 if epoch != execution.claimed.epoch:
                     execution.stop("lost")

@@ -83,8 +83,17 @@ async def test_an_expired_lease_is_claimed_by_another_under_the_next_epoch(datab
     taken = await claim(database, "w2")
     assert [(one.id, one.epoch, one.claims) for one in taken] == [(run, 2, 2)]
     async with database.system_write() as session:
-        kept = await rows.renew(session, "w1")
+        kept = await rows.renew(session, "w1", [run])
     assert kept == {}
+
+
+async def test_a_lease_on_what_is_not_at_work_any_more_is_not_renewed(database: SqlDatabase) -> None:
+    at_work, left = await add_run(database), await add_run(database)
+    await claim(database, "w1")
+    await change(database, left, lease_until=1)
+    async with database.system_write() as session:
+        assert await rows.renew(session, "w1", [at_work]) == {at_work: (1, False)}
+    assert [one.id for one in await claim(database, "w2")] == [left]
 
 
 async def test_a_run_claimed_five_times_without_a_step_is_left_to_the_sweeper(database: SqlDatabase) -> None:
