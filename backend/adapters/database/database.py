@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from backend.adapters.database.engine import parse_url, postgresql_engine, sqlite_engines
 from backend.adapters.database.tenancy import TENANT, TenantSession
-from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.errors import DiskFull, Unavailable
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.kernel.work import run_committed
@@ -90,8 +90,9 @@ class SqlDatabase:
 
 def _unavailable(error: Exception) -> Unavailable:
     words = str(getattr(error, "orig", None) or error)
-    if "disk is full" in words or "No space left" in words:
-        return Unavailable("The disk of the database is full.", hint="Free space in the data folder, then try again.")
+    # A quota that is used up and a file that may not grow are told as I/O errors.
+    if "disk is full" in words or "No space left" in words or "disk I/O error" in words:
+        return DiskFull("The disk of the database takes nothing more.")
     if "locked" in words:
         return Unavailable("The database is busy with another writer.", hint="Try again in a moment.")
     return Unavailable("The database does not answer.", hint="Check AUTOWEAVE_DATABASE_URL and the server; then retry.")

@@ -9,6 +9,7 @@ AutoWeaveError
 ├── TooLarge           413  above a size limit
 ├── RateLimited        429  too often; ``retry_after`` says when
 ├── Unavailable        503  a part is down; worth another try
+│   └── DiskFull       503  nothing more can be stored
 └── Fenced             409  another worker owns the run now
 
 Rooms derive their own phrases from these. ``message`` says what happened and to what, ``hint`` the next step,
@@ -86,6 +87,11 @@ class Unavailable(AutoWeaveError):
     status = 503
     hint = "Try again in a moment; Admin, Health shows which part is down."
     retry = True
+
+
+class DiskFull(Unavailable):
+    code = "disk_full"
+    hint = "Free space in the data folder, or raise its quota; then try again."
 
 
 class Fenced(AutoWeaveError):
