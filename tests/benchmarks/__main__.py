@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-SCRIPTS = ("runs", "bus_embedded", "bus_kafka", "sandbox", "telemetry")
+SCRIPTS = (
+    "runs", "dbos", "first_token", "start", "idle", "lighthouse", "bus_embedded", "bus_kafka", "sandbox", "telemetry",
+)  # fmt: skip
 
 
 def main() -> int:
