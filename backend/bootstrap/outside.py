@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from backend.adapters.providers.clients import build_clients
 from backend.adapters.valkey.live import ValkeyLive
@@ -23,13 +24,26 @@ def open_bus(settings: Settings) -> Bus:
     if settings.bus_url:
         # aiokafka costs 15 MB and 0.2 s, which the embedded default need not pay.
         from backend.adapters.kafka.bus import KafkaBus
+        from backend.adapters.kafka.urls import KafkaSecurity
 
+        security = KafkaSecurity(
+            username=settings.bus_username,
+            password=settings.bus_password,
+            mechanism=settings.bus_mechanism,
+            ca_file=_path(settings.bus_ca_file),
+            cert_file=_path(settings.bus_cert_file),
+            key_file=_path(settings.bus_key_file),
+        )
         # The topics of the catalogue and the groups begin with "aw." already.
         prefix = "" if settings.namespace == "aw" else f"{settings.namespace}."
-        return KafkaBus(settings.bus_url, namespace=prefix)
+        return KafkaBus(settings.bus_url, namespace=prefix, security=security)
     from backend.adapters.valkey.bus import ValkeyBus
 
     return ValkeyBus(settings.redis_url, namespace=settings.namespace)
+
+
+def _path(file: str) -> Path | None:
+    return Path(file) if file else None
 
 
 async def open_sandbox(settings: Settings, roles: Collection[str], stack: AsyncExitStack) -> Sandbox:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from backend.foundation.kernel.errors import Invalid
+
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]*@")
 _MODEL = re.compile(r"offline|(openai|anthropic|ollama):\S+")
@@ -57,10 +59,26 @@ def redis(value: str) -> str:
 
 
 def bus(value: str) -> str:
-    """``kafka://host:port,host:port``; the rest of the URL (SASL, TLS) is the adapter's own."""
-    if value and not re.fullmatch(r"kafka(\+\w+)?://[^\s/?]+(/?\?\S*)?/?", value):
-        raise ValueError("Use kafka://host:9092,host:9092, or leave it unset for streams on Redis or Valkey.")
+    """A URL that the adapter takes: ``kafka://host:port,host:port``, or ``kafkas://…`` for TLS."""
+    if value:
+        # The adapter's own rule, and needed by those only who have a broker.
+        from backend.adapters.kafka.urls import parse_url
+
+        try:
+            parse_url(value)
+        except Invalid as error:
+            raise ValueError(f"{error.message} {error.hint} Leave it unset for streams on Redis or Valkey.") from error
     return value
+
+
+def file(value: str) -> str:
+    """A file that is there, as an absolute path."""
+    if not value:
+        return ""
+    path = Path(value).expanduser().absolute()
+    if not path.is_file():
+        raise ValueError("There is no such file: name one that this process can read.")
+    return str(path)
 
 
 def model(value: str) -> str:

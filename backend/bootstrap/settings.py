@@ -62,7 +62,27 @@ SETTINGS: tuple[Setting, ...] = (
     _ours("data", "./.autoweave", parsers.folder, "Folder of the database, the bundled Valkey and files."),
     _ours("database_url", "", parsers.database, "PostgreSQL by URL; unset: SQLite in the data folder."),
     _ours("redis_url", "", parsers.redis, "Redis >= 7 or Valkey by URL; unset: the bundled Valkey."),
-    _ours("bus_url", "", parsers.bus, "Kafka as kafka://host:port,…; unset: streams on Redis or Valkey."),
+    _ours("bus_url", "", parsers.bus, "Kafka as kafka://host:port,… (kafkas:// with TLS); unset: streams on Valkey."),
+    _ours("bus_username", "", parsers.text, "User of Kafka, by SASL; unset: none is told."),
+    Setting(
+        key="bus_password",
+        variable=f"{PREFIX}BUS_PASSWORD",
+        default="",
+        parse=parsers.text,
+        help="Password of that user.",
+        secret=True,
+    ),
+    _ours(
+        "bus_mechanism",
+        "SCRAM-SHA-512",
+        parsers.one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+        "How Kafka is told the password: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+    ),
+    _ours(
+        "bus_ca_file", "", parsers.file, "PEM file of the authorities that Kafka is trusted by; unset: the system's."
+    ),
+    _ours("bus_cert_file", "", parsers.file, "PEM file of the client certificate that Kafka is shown."),
+    _ours("bus_key_file", "", parsers.file, "PEM file of its key; unset: the certificate's file holds it."),
     _ours("model", "offline", parsers.model, "openai:<name>, anthropic:<name>, ollama:<name> or offline."),
     _ours("log_format", "plain", parsers.one_of("plain", "json"), "plain for people, json for machines."),
     _ours("web_workers", "1", parsers.number(1, 64), "Processes that serve pages and the API."),
@@ -132,6 +152,12 @@ class Settings:
     database_url: str
     redis_url: str
     bus_url: str
+    bus_username: str
+    bus_password: str
+    bus_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    bus_ca_file: str
+    bus_cert_file: str
+    bus_key_file: str
     model: str
     log_format: Literal["plain", "json"]
     web_workers: int
@@ -197,6 +223,7 @@ def load(
     given = flags or {}
     texts |= {s.key: (value, s.flag) for s in FLAGS if (value := given.get(s.key)) is not None}
     values = {setting.key: _parse(setting, texts, problems) for setting in SETTINGS}
+    problems += _of_the_bus(values)
     if problems:
         message, hint = problems[0]
         raise WrongSetting("\n".join([message, *(f"{m} {h}" for m, h in problems[1:])]), hint=hint)
@@ -214,6 +241,26 @@ def _parse(setting: Setting, texts: dict[str, tuple[str, str]], problems: list[t
         shown = _masked(setting, value)
         problems.append((f"{source} is {shown!r}, which cannot be used.", str(error)))
         return None
+
+
+def _of_the_bus(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Find what is told of Kafka without what it belongs to."""
+    needs = {
+        "bus_username": ("bus_url", "bus_password"),
+        "bus_password": ("bus_username",),
+        "bus_ca_file": ("bus_url",),
+        "bus_cert_file": ("bus_url",),
+        "bus_key_file": ("bus_cert_file",),
+    }
+    lonely = [(key, other) for key, others in needs.items() for other in others if values[key] and not values[other]]
+    problems = [
+        (f"{PREFIX}{key.upper()} is set, but not {PREFIX}{other.upper()}.", "Set both or neither.")
+        for key, other in lonely
+    ]
+    files = [key for key in ("bus_ca_file", "bus_cert_file") if values[key]]
+    if files and (values["bus_url"] or "").startswith("kafka://"):
+        problems.append((f"{PREFIX}{files[0].upper()} is for TLS.", f"Write kafkas:// in {PREFIX}BUS_URL."))
+    return problems
 
 
 def _from_file(file: Path, problems: list[tuple[str, str]]) -> dict[str, tuple[str, str]]:

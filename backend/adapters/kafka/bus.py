@@ -23,7 +23,7 @@ from backend.foundation.bus.ports import BusHealth, Delivery, Message, Reader, S
 from backend.foundation.kernel.errors import AutoWeaveError, NotFound, Unavailable
 
 _HEALTH_S = 2.0
-_DIAGNOSE_S = 0.5
+_DIAGNOSE_S = 1.0
 _NOT_OF_KAFKA = "retention.messages"
 
 
@@ -62,7 +62,7 @@ class KafkaBus:
         try:
             await self._writer.open()
         except FAILURES as error:
-            cause, fix = await diagnose(self._target.servers, _DIAGNOSE_S)
+            cause, fix = await diagnose(self._clients, _DIAGNOSE_S)
             raise Unavailable(f"Kafka cannot be reached: {cause}", hint=fix) from error
 
     async def close(self) -> None:
@@ -157,7 +157,7 @@ class KafkaBus:
             async with asyncio.timeout(_HEALTH_S - _DIAGNOSE_S):
                 brokers = await self._topics.brokers()
         except (AutoWeaveError, *FAILURES) as error:
-            cause, fix = await diagnose(self._target.servers, _DIAGNOSE_S)
+            cause, fix = await diagnose(self._clients, _DIAGNOSE_S)
             told = translate(error, "ask how it is").message
             return BusHealth(ok=False, kind="kafka", detail=f"Kafka at {where}: {told}", cause=cause, fix=fix)
         latency = (time.monotonic() - begun) * 1000

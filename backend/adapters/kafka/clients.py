@@ -5,11 +5,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any, Protocol, TypedDict, cast
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, conn
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, RecordMetadata, TopicPartition
 
 from backend.adapters.kafka.options import KafkaOptions
@@ -151,6 +152,24 @@ class _Connection(TypedDict):
     retry_backoff_ms: int
 
 
+class _Open(Protocol):
+    """`aiokafka.conn.AIOKafkaConnection`."""
+
+    def send(self, request: MetadataRequest) -> Coroutine[Any, Any, object]: ...
+    def close(self) -> object: ...
+
+
+class _Connect(Protocol):
+    """`aiokafka.conn.create_conn`."""
+
+    async def __call__(self, host: str, port: int, **options: object) -> _Open: ...
+
+
+_OF_ONE_CONNECTION = frozenset(
+    {"client_id", "security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
+)
+
+
 class Clients:
     """Makes clients of one cluster.
 
@@ -181,6 +200,21 @@ class Clients:
             sasl_plain_password=security.password or None,
             retry_backoff_ms=_RETRY_MS,
         )
+
+    @property
+    def has_user(self) -> bool:
+        """Whether these clients say who they are by SASL."""
+        return bool(self._security.username)
+
+    async def introduce(self, host: str, port: int) -> None:
+        """Connect to one server and ask it something, as every client does first; raise what the library does."""
+        given = {name: value for name, value in self._connection().items() if name in _OF_ONE_CONNECTION}
+        connect = cast(_Connect, vars(conn)["create_conn"])
+        connection = await connect(host, port, **given)
+        try:
+            await connection.send(MetadataRequest([]))
+        finally:
+            connection.close()
 
     def producer(self) -> Producer:
         """Return an idempotent producer: what it writes twice is kept once, in order."""

@@ -14,7 +14,7 @@ _AUTHORIZATION = (
     kafka.GroupAuthorizationFailedError,
     kafka.ClusterAuthorizationFailedError,
 )
-_AUTHENTICATION = (
+AUTHENTICATION = (
     kafka.SaslAuthenticationFailed,
     kafka.AuthenticationFailedError,
     kafka.AuthenticationMethodNotSupported,
@@ -33,7 +33,7 @@ def translate(error: BaseException, doing: str) -> AutoWeaveError:
         return TooLarge(f"Kafka refuses a message of that size, trying to {doing}.")
     if isinstance(error, kafka.UnknownTopicOrPartitionError):
         return NotFound(f"Kafka knows no such topic, trying to {doing}.", hint="Create the topic first.")
-    if isinstance(error, _AUTHENTICATION):
+    if isinstance(error, AUTHENTICATION):
         return Unavailable(
             f"Kafka does not accept the credentials, trying to {doing}.", hint="Check user and password."
         )

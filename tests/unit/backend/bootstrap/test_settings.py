@@ -47,6 +47,45 @@ def test_the_environment_of_a_child_gives_the_same_settings(tmp_path: Path) -> N
     assert again.anthropic_api_key == "made-up"
 
 
+def test_the_bus_takes_what_its_adapter_takes(tmp_path: Path) -> None:
+    """BUS-1: TLS by the URL, user, password and certificates by settings of their own."""
+    certificate = tmp_path / "client.pem"
+    certificate.touch()
+    environ = {
+        "AUTOWEAVE_BUS_URL": "kafkas://a:9093,b",
+        "AUTOWEAVE_BUS_USERNAME": "house",
+        "AUTOWEAVE_BUS_PASSWORD": "a very good one",
+        "AUTOWEAVE_BUS_MECHANISM": "PLAIN",
+    }
+    file = tmp_path / "autoweave.toml"
+    file.write_text(f'bus_ca_file = "{certificate}"\nbus_cert_file = "{certificate}"')
+    settings = load(environ=environ, file=file)
+    assert (settings.bus_username, settings.bus_password) == ("house", "a very good one")
+    assert settings.bus_ca_file == settings.bus_cert_file == str(certificate)
+    assert "a very good one" not in repr(settings)
+    again = load(environ=settings.environment(), file=tmp_path / "absent.toml")
+    assert again.shown() == settings.shown()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"BUS_URL": "kafka://a", "BUS_USERNAME": "house"}, "not AUTOWEAVE_BUS_PASSWORD"),
+        ({"BUS_URL": "kafka://a", "BUS_PASSWORD": "word"}, "not AUTOWEAVE_BUS_USERNAME"),
+        ({"BUS_USERNAME": "house", "BUS_PASSWORD": "word"}, "not AUTOWEAVE_BUS_URL"),
+        ({"BUS_URL": "kafkas://a", "BUS_KEY_FILE": __file__}, "not AUTOWEAVE_BUS_CERT_FILE"),
+        ({"BUS_URL": "kafka://a", "BUS_CA_FILE": __file__}, "is for TLS"),
+    ],
+)
+def test_what_is_told_of_the_bus_without_what_it_belongs_to_is_refused(
+    given: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    """BUS-1."""
+    environ = {f"AUTOWEAVE_{name}": value for name, value in given.items()}
+    with pytest.raises(WrongSetting, match=words):
+        load(environ=environ, file=tmp_path / "absent.toml")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "fix"),
     [
@@ -56,6 +95,9 @@ def test_the_environment_of_a_child_gives_the_same_settings(tmp_path: Path) -> N
         ("AUTOWEAVE_DATABASE_URL", "mysql://a/b", "postgresql://"),
         ("AUTOWEAVE_REDIS_URL", "localhost:6379", "redis://"),
         ("AUTOWEAVE_BUS_URL", "localhost:9092", "kafka://"),
+        ("AUTOWEAVE_BUS_URL", "kafka://user@host:9092", "settings of their own"),
+        ("AUTOWEAVE_BUS_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
+        ("AUTOWEAVE_BUS_CA_FILE", "/nowhere/ca.pem", "no such file"),
         ("AUTOWEAVE_MODEL", "gpt", "openai:<name>"),
         ("AUTOWEAVE_LOG_FORMAT", "xml", "plain or json"),
         ("AUTOWEAVE_WEB_WORKERS", "0", "1 to 64"),
