@@ -29,19 +29,20 @@ class Conversations:
         self._flows = flows
 
     async def conversation(
-        self, caller: Caller, thread: ThreadId, *, before: str | None = None, limit: int = 50
+        self, caller: Caller, thread: ThreadId, *, before: str | None = None, after: str | None = None, limit: int = 50
     ) -> ConversationView:
-        """Return the last ``limit`` messages of one of the caller's threads, or those before a message."""
+        """Return the last ``limit`` (199 at most) messages of one of the caller's threads, or those next to one."""
         caller.require(Permission.CHAT_USE)
         view = await self._chat.thread(caller, thread)
-        messages = await self._chat.messages(caller, thread, before=before, limit=limit + 1)
-        has_older, messages = len(messages) > limit, messages[-limit:]
+        at_end = before is None and after is None
+        messages = await self._chat.messages(caller, thread, before=before, after=after, limit=limit + 1)
+        more, messages = len(messages) > limit, messages[:limit] if after else messages[-limit:]
         runs = await self._runs(caller, messages)
-        messages = _with_unstored_replies(messages, runs) if before is None else messages
+        messages = _with_unstored_replies(messages, runs) if at_end else messages
         tools = await self._tools(caller, [run.id for run in runs.values()])
         # A message whose event has not made its run yet counts as pending: it is on its way.
         answered = {message.trigger for message in messages if message.role == "assistant"}
-        waiting = [m for m in messages if m.role == "user" and m.trigger not in answered] if before is None else []
+        waiting = [m for m in messages if m.role == "user" and m.trigger not in answered] if at_end else []
         open_runs = [runs[m.trigger] for m in waiting if m.trigger in runs and runs[m.trigger].status not in FINISHED]
         return ConversationView(
             thread=view,
@@ -49,7 +50,8 @@ class Conversations:
             active_run=open_runs[0].id if open_runs else "",
             active_status=open_runs[0].status if open_runs else ("QUEUED" if waiting else ""),
             pending=max(0, len(waiting) - 1),
-            has_older=has_older,
+            has_older=more or after is not None,
+            has_newer=more if after is not None else not at_end,
         )
 
     async def _runs(self, caller: Caller, messages: list[MessageView]) -> dict[str, RunView]:

@@ -28,8 +28,8 @@ class TurnView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationView:
-    """A thread with its last messages, oldest first. ``active_run`` is the run that is queued or at work, if any:
-    its stream is ``/v1/runs/{active_run}/events``. ``pending`` counts messages that wait behind it."""
+    """A thread with some of its messages in a row, oldest first. ``active_run`` is the run that is queued or at work,
+    if any: its stream is ``/v1/runs/{active_run}/events``. ``pending`` counts messages that wait behind it."""
 
     thread: ThreadView
     turns: tuple[TurnView, ...]
@@ -37,6 +37,7 @@ class ConversationView:
     active_status: str
     pending: int
     has_older: bool
+    has_newer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

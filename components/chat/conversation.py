@@ -5,7 +5,7 @@ from typing import Any
 import reflex as rx
 from reflex_components_core.core.banner import has_connection_errors
 
-from components.basics.controls import button, icon, link, note
+from components.basics.controls import icon, link, note
 from components.basics.live import copy_button, relative_time
 from components.basics.places import empty, loading, skeleton
 from components.chat.parts import Composer, Flight, Log, Markdown, Prompt, ToolLine
@@ -34,12 +34,25 @@ def conversation() -> rx.Component:
 def _log() -> rx.Component:
     return Log.create(
         rx.cond(ChatState.fresh, _start(), rx.fragment()),
-        rx.cond(
-            ChatState.has_older,
-            button("Show earlier messages", kind="quiet", on_click=ChatState.older),
-            rx.fragment(),
-        ),
-        rx.foreach(ChatState.turns, lambda turn: rx.cond(turn.message.role == "user", _said(turn), _answer(turn))),
+        rx.foreach(ChatState.turns, _turn),
+        rx.cond(ChatState.has_newer, rx.fragment(), _at_work()),
+        online=~has_connection_errors,
+        owner=SessionState.user,
+        thread=ChatState.shown,
+        taken=SendingState.taken,
+        turns=ChatState.turns.length(),
+        oldest=ChatState.oldest,
+        newest=ChatState.newest,
+        has_older=ChatState.has_older,
+        has_newer=ChatState.has_newer,
+        on_older=ChatState.older,
+        on_newer=ChatState.newer,
+        on_end=ChatState.to_end,
+    )
+
+
+def _at_work() -> rx.Component:
+    return rx.fragment(
         Flight.create(
             run=ChatState.active_run,
             waiting=ChatState.waiting,
@@ -47,12 +60,13 @@ def _log() -> rx.Component:
             on_done=ChatState.settled,
         ),
         rx.foreach(ChatState.queued, lambda turn: _said(turn, queued=True)),
-        online=~has_connection_errors,
-        owner=SessionState.user,
-        thread=ChatState.shown,
-        taken=SendingState.taken,
-        turns=ChatState.turns.length(),
     )
+
+
+def _turn(turn: Turn) -> rx.Component:
+    # With a key of its own: by its number it would become another's turn when earlier ones come.
+    either = rx.cond(turn.message.role == "user", _said(turn), _answer(turn))
+    return rx.fragment(either, key=turn.message.role + turn.message.trigger)
 
 
 def _said(turn: Turn, *, queued: bool = False) -> rx.Component:

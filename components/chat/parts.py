@@ -52,7 +52,10 @@ class Flight(Local):
 
 
 class Log(Local):
-    """The conversation; its children are the turns, then what this browser has not sent yet."""
+    """The conversation; its children are the turns, then what this browser has not sent yet.
+
+    It shows a window from ``oldest`` to ``newest``, and asks for more when its reader comes near an end of it.
+    """
 
     library = source("chat/log")
     tag = "Log"
@@ -61,6 +64,13 @@ class Log(Local):
     thread: rx.Var[str]
     taken: rx.Var[list[str]]
     turns: rx.Var[int]
+    oldest: rx.Var[str]
+    newest: rx.Var[str]
+    has_older: rx.Var[bool]
+    has_newer: rx.Var[bool]
+    on_older: rx.EventHandler[no_args_event_spec]
+    on_newer: rx.EventHandler[no_args_event_spec]
+    on_end: rx.EventHandler[no_args_event_spec]
 
 
 class Composer(Local):

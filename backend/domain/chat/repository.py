@@ -37,17 +37,21 @@ async def thread_of(session: AsyncSession, tenant: str, thread: str) -> ThreadRo
     return (await session.execute(found)).scalar_one_or_none()
 
 
-async def messages(session: AsyncSession, thread: str, before: str | None, limit: int) -> list[MessageView]:
-    """Return the last messages of a conversation (before one of them), oldest first."""
+async def messages(
+    session: AsyncSession, thread: str, before: str | None, after: str | None, limit: int
+) -> list[MessageView]:
+    """Return the last messages of a conversation (before one of them), or the first after one, oldest first."""
     found = select(MessageRow).where(col(MessageRow.thread) == thread)
-    if before:
-        edge = select(col(MessageRow.created_ms)).where(col(MessageRow.id) == before, col(MessageRow.thread) == thread)
-        found = found.where(
-            (col(MessageRow.created_ms) < edge.scalar_subquery())
-            | ((col(MessageRow.created_ms) == edge.scalar_subquery()) & (col(MessageRow.id) < before))
-        )
-    found = found.order_by(col(MessageRow.created_ms).desc(), col(MessageRow.id).desc()).limit(limit)
-    return [message_view(row) for row in reversed((await session.execute(found)).scalars().all())]
+    made, name = col(MessageRow.created_ms), col(MessageRow.id)
+    if edge := before or after:
+        at = select(made).where(name == edge, col(MessageRow.thread) == thread).scalar_subquery()
+        earlier, later = (made < at) | ((made == at) & (name < edge)), (made > at) | ((made == at) & (name > edge))
+        found = found.where(earlier if before else later)
+    if after:
+        rows = (await session.execute(found.order_by(made, name).limit(limit))).scalars().all()
+        return [message_view(row) for row in rows]
+    rows = (await session.execute(found.order_by(made.desc(), name.desc()).limit(limit))).scalars().all()
+    return [message_view(row) for row in reversed(rows)]
 
 
 async def sent_before(session: AsyncSession, client_id: str) -> MessageRow | None:

@@ -49,13 +49,13 @@ class Chat:
             return repository.thread_view(await self._mine(session, caller, thread))
 
     async def messages(
-        self, caller: Caller, thread: str, *, before: str | None = None, limit: int = 50
+        self, caller: Caller, thread: str, *, before: str | None = None, after: str | None = None, limit: int = 50
     ) -> list[MessageView]:
-        """Return the last messages of a conversation, or those before one of them, oldest first."""
+        """Return the last messages of a conversation, or those next to one of them; oldest first, 200 at most."""
         caller.require(Permission.CHAT_USE)
         async with self._db.read(caller.tenant) as session:
             await self._mine(session, caller, thread)
-            return await repository.messages(session, thread, before, min(limit, 200))
+            return await repository.messages(session, thread, before, after, min(limit, 200))
 
     async def send(
         self, caller: Caller, *, thread: ThreadId | None, agent: str, text: str, client_id: str = ""

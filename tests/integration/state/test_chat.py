@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from backend.domain.chat.models import MessageRow
 from state.chat.agents import AgentsState
 from state.chat.conversation import ChatState
 from state.chat.history import HistoryState
@@ -212,20 +214,75 @@ async def test_stop_before_a_run_has_begun_ends_it_when_it_does(sqlite_installat
     assert not page.chat.stopping
 
 
-async def test_a_long_chat_is_loaded_in_parts(
-    sqlite_installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def fill(installation: Installation, thread: str, count: int) -> None:
+    """Put answers ``1`` to ``count`` behind what a chat holds."""
+    rows = [
+        {"tenant": installation.ada.tenant, "id": f"msg_{n:05}", "thread": thread, "role": "assistant", "text": str(n),
+         "client_id": f"fill {n}", "trigger": f"evt_{n}", "run": "", "status": "done", "error_code": "",
+         "error_message": "", "error_hint": "", "created_ms": 4_000_000_000_000 + n}
+        for n in range(1, count + 1)
+    ]  # fmt: skip
+    async with installation.backend.database.write(installation.ada.tenant) as session:
+        await session.execute(insert(MessageRow), rows)
+
+
+async def test_a_long_chat_is_a_window_that_moves_both_ways(sqlite_installation: Installation) -> None:
     """CHT-5."""
     page = await opened(sqlite_installation.ada_cookie)
     await page.sending.send("0", "0", "")
-    for number in range(1, 4):
-        await page.sending.send(str(number), str(number), page.chat.shown)
-    page.chat.limit = 2
-    monkeypatch.setattr("state.chat.conversation.PAGE", 2)
+    thread, chat = page.chat.shown, page.chat
+    await fill(sqlite_installation, thread, 400)
     await page.chat.settled()
-    assert page.chat.has_older
+
+    def window() -> tuple[int, int, bool, bool]:
+        numbers = [int(text) for text in page.said]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        return numbers[0], numbers[-1], chat.has_older, chat.has_newer
+
+    assert window() == (351, 400, True, False)
+    await chat.older()
+    await chat.older()
+    await chat.older()
+    assert window() == (201, 400, True, False)
+    await chat.settled()
+    assert window() == (201, 400, True, False)
+    await chat.older()
+    assert window() == (151, 350, True, True)
+    await chat.settled()
+    assert window() == (151, 350, True, True)
+    for _ in range(5):
+        await chat.older()
+    assert window() == (0, 199, False, True)
+    await chat.newer()
+    assert window() == (50, 249, True, True)
+    for _ in range(5):
+        await chat.newer()
+    assert window() == (201, 400, True, False)
+    await chat.older()
+    await chat.to_end()
+    assert window() == (351, 400, True, False)
+
+
+async def test_what_comes_in_a_long_chat_joins_its_end_or_takes_its_place(sqlite_installation: Installation) -> None:
+    """CHT-5."""
+    page = await opened(sqlite_installation.ada_cookie)
+    await page.sending.send("0", "0", "")
+    await fill(sqlite_installation, page.chat.shown, 60)
+    await page.chat.settled()
     await page.chat.older()
+    assert page.said[0] == "0"
     assert not page.chat.has_older
+    await page.chat.settled()
+    assert len(page.said) == 61
+    assert not page.chat.has_older
+    here, there = page.chat.shown, await opened(sqlite_installation.ada_cookie, f"/chat/{page.chat.shown}")
+    assert there.said == page.said[-50:]
+    turns = list(page.chat.turns)
+    page.chat.turns = turns[:5]
+    await page.chat.settled()
+    assert page.said == there.said
+    assert page.chat.has_older
+    assert page.chat.shown == here
 
 
 async def test_history_changes_in_every_tab(sqlite_installation: Installation) -> None:
