@@ -7,6 +7,7 @@ once, on the embedded defaults, and a few marked ones on PostgreSQL and Kafka to
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -44,3 +45,16 @@ def stand(
     )
     yield made
     made.close()
+
+
+class Broker(Protocol):
+    """A broker that can be stopped where it is."""
+
+    def freeze(self) -> None: ...
+    def proceed(self) -> None: ...
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest, stand: Stand, private_valkey: PrivateValkey) -> Broker:
+    """The broker of the stand; it is well again after the test."""
+    return request.getfixturevalue("hurt_broker") if stand.bus_url else private_valkey

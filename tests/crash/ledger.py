@@ -47,6 +47,12 @@ async def faults(database: Database, calls: int | None = None) -> list[str]:
     return found
 
 
+async def count_of_runs(database: Database) -> int:
+    """How many runs there are."""
+    async with database.system_read() as session:
+        return (await session.execute(select(func.count()).select_from(RunRow))).scalar_one()
+
+
 async def relayed(database: Database) -> bool:
     """Whether the relay has sent all."""
     async with database.system_read() as session:

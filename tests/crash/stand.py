@@ -11,11 +11,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from backend.app import Backend
 from backend.bootstrap.settings import load
 from backend.bootstrap.wiring import open_built
 from backend.foundation.kernel.caller import Caller, Permission, system_caller
 from backend.foundation.kernel.ids import TenantId, new_id
+from tests.fixtures.processes import free_port
+from tests.fixtures.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +53,13 @@ class Worker:
     def said(self) -> str:
         """Return its log."""
         return self.log.read_text(errors="replace")
+
+
+@dataclass
+class Web(Worker):
+    """A process that serves; ``url`` is where."""
+
+    url: str = ""
 
 
 @dataclass
@@ -106,6 +117,18 @@ class Stand:
             os.close(reader)
         return worker
 
+    async def web(self) -> Web:
+        """Start a process that serves pages and API, and return when it does."""
+        port = free_port()
+        log = self.folder / f"web-{port}.log"
+        variables = self.variables() | {"AUTOWEAVE_PORT": str(port)}
+        process = _spawn([sys.executable, "-m", "backend", "run", "web"], variables, log)
+        served = Web(name=f"web-{port}", process=process, log=log, url=f"http://127.0.0.1:{port}")
+        self.workers.append(served)
+        async with httpx.AsyncClient(base_url=served.url) as client:
+            await until(lambda: _answers(client), 60)
+        return served
+
     async def door(self, tenant: TenantId, verb: str, argument: str = "", *, failpoints: str = "") -> int:
         """Ask a process of its own for one verb; return its exit code, negative for a signal."""
         command = [sys.executable, "-m", "tests.crash.door", tenant, verb, argument]
@@ -121,9 +144,16 @@ class Stand:
                 worker.kill()
 
 
-def _spawn(command: list[str], variables: Mapping[str, str], log: Path, passed: int) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], variables: Mapping[str, str], log: Path, *passed: int) -> subprocess.Popen[bytes]:
     with log.open("wb") as file:
-        return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file, pass_fds=[passed])
+        return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file, pass_fds=passed)
+
+
+async def _answers(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/ready")).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
 
 def _wait_ready(reader: int, worker: Worker) -> None:
