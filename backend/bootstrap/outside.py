@@ -12,6 +12,24 @@ from backend.domain.tools.ports import Sandbox
 from backend.foundation.bus.ports import Bus
 from backend.foundation.live.ports import LiveStore
 from backend.foundation.telemetry.ports import SpanExporter
+from backend.foundation.telemetry.rules.masking import hide
+
+
+def hide_secrets(settings: Settings) -> None:
+    """Mask the keys and passwords of the settings wherever this process writes them: logs, spans, findings."""
+    for value in settings.secrets:
+        hide(value)
+
+
+def observe(settings: Settings, stack: AsyncExitStack) -> None:
+    """Begin what a process does for its traces and logs as a whole; the stack ends it."""
+    hide_secrets(settings)
+    if settings.trace_statements == "on":
+        from backend.adapters.database.spans import trace_statements
+        from backend.adapters.valkey.spans import trace_commands
+
+        stack.callback(trace_statements())
+        stack.callback(trace_commands())
 
 
 def open_live(settings: Settings) -> LiveStore:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 from backend.foundation.kernel.errors import Invalid
 
@@ -155,6 +156,15 @@ def is_loopback(address: str) -> bool:
 def without_password(url: str) -> str:
     """Mask the password of a URL."""
     return _PASSWORD.sub(r"\1:********@", url)
+
+
+def passwords(url: str) -> tuple[str, ...]:
+    """Return the password of a URL, as it is written there and as it is meant; nothing where there is none."""
+    found = _PASSWORD.search(url)
+    if found is None:
+        return ()
+    written = found[0].removeprefix(f"{found[1]}:").removesuffix("@")
+    return tuple({written, unquote(written)})
 
 
 def _items(value: str) -> tuple[str, ...]:

@@ -91,6 +91,7 @@ SETTINGS: tuple[Setting, ...] = (
     _ours("allowed_hosts", "", parsers.hosts, "Host names that requests may carry; unset: any."),
     _ours("namespace", "aw", parsers.name, "First part of keys, topics and groups: installations can share servers."),
     _ours("trace_events", "0.01", parsers.share, "Share of the traces of bulk events that are kept, from 0 to 1."),
+    _ours("trace_statements", "off", parsers.one_of("off", "on"), "on: traces show each statement and Redis command."),
     Setting(
         key="otlp_endpoint",
         variable="OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -166,6 +167,7 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     namespace: str
     trace_events: float
+    trace_statements: Literal["off", "on"]
     otlp_endpoint: str
     failpoints: str
     openai_api_key: str
@@ -188,6 +190,13 @@ class Settings:
     def embedded_redis(self) -> bool:
         """Whether the bundled Valkey is used."""
         return self.sources["redis_url"] == DEFAULT
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that nobody may see: keys, and the passwords of URLs."""
+        values = [_as_text(getattr(self, setting.key)) for setting in SETTINGS if setting.secret]
+        urls = (_as_text(getattr(self, setting.key)) for setting in SETTINGS if not setting.secret)
+        return tuple(value for value in (*values, *(word for url in urls for word in parsers.passwords(url))) if value)
 
     def environment(self) -> dict[str, str]:
         """Return the variables that give a child process in any folder the same settings."""

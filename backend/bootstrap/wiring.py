@@ -10,7 +10,7 @@ import structlog
 
 from backend.adapters.database.database import SqlDatabase
 from backend.app import Backend, use
-from backend.bootstrap.outside import model_clients, open_bus, open_live, open_sandbox, span_exporters
+from backend.bootstrap.outside import model_clients, observe, open_bus, open_live, open_sandbox, span_exporters
 from backend.bootstrap.settings import Settings
 from backend.domain.agents.handlers import AgentHandlers
 from backend.domain.agents.service import Agents
@@ -147,6 +147,7 @@ async def open_built(
 async def _build(
     settings: Settings, roles: Collection[str], worker_id: str, member: str, stack: AsyncExitStack
 ) -> Built:
+    observe(settings, stack)
     db = SqlDatabase(settings.database_url)
     stack.push_async_callback(db.close)
     live = Live(open_live(settings))

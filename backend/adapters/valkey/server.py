@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from backend.adapters.valkey.spans import command_span
 from backend.foundation.kernel.errors import Unavailable
 
 Argument = str | bytes | int
@@ -117,6 +118,10 @@ class Server:
 
     async def _call(self, command: tuple[Argument, ...]) -> Reply:
         packed = pack(*command)
+        with command_span((command,)):
+            return await self._exchange(packed)
+
+    async def _exchange(self, packed: bytes) -> Reply:
         async with asyncio.timeout(_CALL_TIMEOUT_S):
             link = await self._pool.get_connection()
             try:
@@ -156,15 +161,19 @@ class Line:
         """Send commands at once and return a reply or a refusal for each."""
         packed = b"".join([pack(*command) for command in commands])
         async with self._lock:
-            try:
-                if self._link.is_connected:
-                    try:
-                        return await self._exchange(packed, len(commands))
-                    except (RedisConnectionError, OSError):
-                        await self._link.disconnect(nowait=True)
-                return await self._exchange(packed, len(commands))
-            except (RedisError, OSError, TimeoutError) as error:
-                raise unavailable(error) from error
+            with command_span(commands):
+                return await self._sent(packed, len(commands))
+
+    async def _sent(self, packed: bytes, count: int) -> list[Reply | ResponseError]:
+        try:
+            if self._link.is_connected:
+                try:
+                    return await self._exchange(packed, count)
+                except (RedisConnectionError, OSError):
+                    await self._link.disconnect(nowait=True)
+            return await self._exchange(packed, count)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unavailable(error) from error
 
     async def close(self) -> None:
         """Close the connection."""
