@@ -126,7 +126,10 @@ class Relay:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=_FINISH_S)
+            done, _ = await asyncio.wait([task], timeout=_FINISH_S)
+            if done and not task.cancelled() and (error := task.exception()):
+                # What it could not send waits in the outbox.
+                log.info("relay stops with events unsent", error=str(error))
             raise
 
     async def _rest(self, wake: asyncio.Event, longest_s: float) -> None:
