@@ -34,6 +34,7 @@ class Supervisor:
         self._due: dict[Child, float] = {}
         self._budgets: dict[Child, budget.CrashBudget] = {}
         self._failure = ""
+        self._asked = 0.0
         self._code = 0
         self._began = time.monotonic()
 
@@ -129,8 +130,16 @@ class Supervisor:
         if child.name == "valkey":
             return embedded.answers(self._settings.data)
         if child.name == "web":
-            return probe.serves(self._settings)
+            return self._is_served()
         return bool(child.told)
+
+    def _is_served(self) -> bool:
+        # What a child prints wakes the loop: a page that fails with words would be asked without a pause.
+        now = time.monotonic()
+        if now - self._asked < _LOOK_S:
+            return False
+        self._asked = now
+        return probe.serves(self._settings)
 
     def _mind_the_deadline(self, child: Child) -> None:
         if not child.ready and time.monotonic() - child.started > _START_S:
