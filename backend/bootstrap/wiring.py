@@ -169,6 +169,7 @@ async def _build(
     stack.push_async_callback(models.close)
     chat = Chat(db, bus, live)
     flows = Flows(db, bus, live)
+    stack.push_async_callback(flows.close)
     agents = Agents(db, flows)
     backend = Backend(
         identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus, live=live,

@@ -49,7 +49,7 @@ class Agents:
                 run = await self._flows.start(
                     session, _start(row, input=input, thread=thread, trigger=trigger, source="rest", by=caller.subject)
                 )
-                view = await self._flows.started(session, run)
+                view = await self._flows.started(session, caller.tenant, run)
         if view.input != input or view.thread != thread:
             raise KeyReused("This Idempotency-Key was used with another input or thread.", field="Idempotency-Key")
         return view

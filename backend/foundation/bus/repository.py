@@ -1,6 +1,7 @@
 """Queries of the bus: a hot one is one fixed statement whatever the number of rows, so that its plan is kept."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -8,20 +9,18 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
-    FromClause,
+    Executable,
     Row,
     String,
     bindparam,
     cast,
-    column,
     delete,
     event,
     func,
     insert,
-    literal_column,
     or_,
     select,
-    true,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,7 +30,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from backend.foundation.bus.models import DeadLetterRow, InboxRow, LeaseRow, OutboxRow
 from backend.foundation.bus.rules import SLOTS
 from backend.foundation.kernel.ids import TenantId
-from backend.foundation.kernel.tables import now_ms, row_count, table_of
+from backend.foundation.kernel.tables import NOW_MS, now_ms, row_count, table_of
 
 OUTBOX = table_of(OutboxRow)
 _INBOX = table_of(InboxRow)
@@ -72,18 +71,25 @@ event.listen(Session, "after_soft_rollback", _forget_outbox)
 
 async def first_seen(session: AsyncSession, consumer: str, events: Sequence[EventKey]) -> set[EventKey]:
     """Record that a consumer does the events, and return those that it has not done before."""
-    dialect = session.get_bind().dialect.name
-    items, tenant, name = _pairs(dialect)
-    # SQLite needs the WHERE: without it, it reads ON CONFLICT as a join's ON.
-    chosen = select(bindparam("consumer", type_=String), tenant, name, now_ms()).select_from(items).where(true())
-    upsert = (sqlite if dialect == "sqlite" else postgresql).insert(_INBOX)
-    statement = (
-        upsert.from_select(["consumer", "tenant", "event", "seen_ms"], chosen)
-        .on_conflict_do_nothing()
-        .returning(_INBOX.c.tenant, _INBOX.c.event)
-    )
+    statement = _FIRST_SEEN[session.get_bind().dialect.name]
     found = await session.execute(statement, {"consumer": consumer, "items": _json(events)})
     return {(row[0], row[1]) for row in found}
+
+
+# As text, which is compiled once; an insert with a conflict clause is compiled anew each time. SQLite needs the WHERE:
+# without it, it reads ON CONFLICT as a join's ON.
+_PAIRS = {
+    "sqlite": "json_extract(value, '$[0]'), json_extract(value, '$[1]'), {now} FROM json_each(:items) WHERE true",
+    "postgresql": "value ->> 0, value ->> 1, {now} FROM json_array_elements(CAST(:items AS JSON))",
+}
+_FIRST_SEEN = {
+    dialect: text(
+        f"INSERT INTO {_INBOX.name} (consumer, tenant, event, seen_ms) "
+        f"SELECT CAST(:consumer AS VARCHAR), {pairs.format(now=NOW_MS[dialect])} "
+        "ON CONFLICT DO NOTHING RETURNING tenant, event"
+    )
+    for dialect, pairs in _PAIRS.items()
+}
 
 
 async def is_seen(session: AsyncSession, consumer: str, key: EventKey) -> bool:
@@ -98,24 +104,35 @@ async def unsent(
     session: AsyncSession, *, shard: int, shards: int, blocked: Sequence[str], limit: int
 ) -> Sequence[Row[Any]]:
     """Return outbox rows that wait, by id, without those of blocked keys: ``id, topic, key, headers, value``."""
-    keys = _values(session.get_bind().dialect.name)
+    statement = _unsent(session.get_bind().dialect.name, shard, shards, limit)
+    return (await session.execute(statement, {"items": _json(blocked)})).all()
+
+
+@cache
+def _unsent(dialect: str, shard: int, shards: int, limit: int) -> Executable:
     statement = (
         select(OUTBOX.c.id, OUTBOX.c.topic, OUTBOX.c.key, OUTBOX.c.headers, OUTBOX.c.value)
-        .where(OUTBOX.c.sent_ms.is_(None), OUTBOX.c.key.not_in(select(keys)))
+        .where(OUTBOX.c.sent_ms.is_(None), OUTBOX.c.key.not_in(select(_values(dialect))))
         .order_by(OUTBOX.c.id)
         .limit(limit)
     )
-    if shards > 1:
-        statement = statement.where(OUTBOX.c.slot % SLOTS % shards == shard)
-    return (await session.execute(statement, {"items": _json(blocked)})).all()
+    return statement if shards == 1 else statement.where(OUTBOX.c.slot % SLOTS % shards == shard)
 
 
 async def mark_sent(session: AsyncSession, lease: str, epoch: int, ids: Sequence[int]) -> bool:
     """Record that the broker has the rows; return False, and change nothing, when another owns the lease."""
-    held = select(_LEASE.c.name).where(_LEASE.c.name == lease, _LEASE.c.epoch == epoch, _LEASE.c.until_ms > now_ms())
-    numbers = cast(_values(session.get_bind().dialect.name), BigInteger)
-    statement = update(OUTBOX).where(OUTBOX.c.id.in_(select(numbers)), held.exists()).values(sent_ms=now_ms())
-    return row_count(await session.execute(statement, {"items": _json(ids)})) > 0
+    statement = _mark_sent(session.get_bind().dialect.name)
+    parameters = {"items": _json(ids), "lease": lease, "of_epoch": epoch}
+    return row_count(await session.execute(statement, parameters)) > 0
+
+
+@cache
+def _mark_sent(dialect: str) -> Executable:
+    held = select(_LEASE.c.name).where(
+        _LEASE.c.name == bindparam("lease"), _LEASE.c.epoch == bindparam("of_epoch"), _LEASE.c.until_ms > now_ms()
+    )
+    numbers = cast(_values(dialect), BigInteger)
+    return update(OUTBOX).where(OUTBOX.c.id.in_(select(numbers)), held.exists()).values(sent_ms=now_ms())
 
 
 async def send_again(session: AsyncSession, *, since_ms: int | None = None, age_ms: int = 0) -> int:
@@ -218,17 +235,6 @@ def _values(dialect: str) -> ColumnElement[str]:
         return func.json_each(bindparam("items", type_=String)).table_valued("value").c.value
     array = cast(bindparam("items", type_=String), JSON)
     return func.json_array_elements_text(array).table_valued("value").c.value
-
-
-def _pairs(dialect: str) -> tuple[FromClause, ColumnElement[str], ColumnElement[str]]:
-    """Return the pairs of the JSON array in the parameter ``items``: as rows, their first and their second half."""
-    if dialect == "sqlite":
-        rows = func.json_each(bindparam("items", type_=String)).table_valued("value")
-        return rows, func.json_extract(rows.c.value, "$[0]"), func.json_extract(rows.c.value, "$[1]")
-    array = cast(bindparam("items", type_=String), JSON)
-    rows = func.json_array_elements(array).table_valued(column("value", JSON))
-    half = rows.c.value.op("->>")
-    return rows, half(literal_column("0")), half(literal_column("1"))
 
 
 def _json(values: Sequence[Any]) -> str:

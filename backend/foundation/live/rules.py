@@ -33,6 +33,11 @@ def cancel_channel() -> str:
     return "cancel"
 
 
+def ended_channel() -> str:
+    """A run has ended; the payload is its id."""
+    return "ended"
+
+
 def outbox_channel() -> str:
     """Events wait in the outbox: the relay looks."""
     return "outbox"

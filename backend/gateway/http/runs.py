@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.app import current
-from backend.domain.flows.views import FINISHED, RunView
+from backend.domain.flows.views import FINISHED, RunView, StepView
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Invalid
 from backend.foundation.live.rules import parse_cursor
@@ -50,20 +50,18 @@ class Runs:
         )
         if EVENT_STREAM in request.headers.get("accept", "").lower():
             return self._stream(request, caller, run)
-        if asked.wait:
-            run = await backend.flows.finished(caller, run.id, _LONGEST_WAIT_S)
-        return await self._answer(caller, run, accepted=run.status not in FINISHED)
+        return _answer(*await backend.flows.outcome(caller, run, _LONGEST_WAIT_S if asked.wait else 0), asked=True)
 
     async def get(self, request: Request) -> Response:
         """Return a run with its steps."""
         caller = await caller_of(request, self._door)
-        return await self._answer(caller, await current().flows.get(caller, request.path_params["run"]))
+        return _answer(*await current().flows.with_steps(caller, request.path_params["run"]))
 
     async def cancel(self, request: Request) -> Response:
         """Ask a run to stop; what it made until then is kept."""
         caller = await caller_of(request, self._door)
         run = await current().flows.cancel(caller, request.path_params["run"])
-        return await self._answer(caller, run, accepted=run.status not in FINISHED)
+        return _answer(*await current().flows.with_steps(caller, run.id), asked=True)
 
     async def events(self, request: Request) -> Response:
         """Watch a run: what happened after ``Last-Event-ID``, then what happens, until its end."""
@@ -83,12 +81,14 @@ class Runs:
 
         return RunStream(current(), caller, run, after=after, check=check, seat=self._seats.take())
 
-    async def _answer(self, caller: Caller, run: RunView, *, accepted: bool = False) -> Response:
-        steps = await current().flows.steps(caller, run.id)
-        response = json_response(run_shape(run, steps), HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK)
-        if accepted:
-            response.headers["location"] = f"/v1/runs/{run.id}"
-        return response
+
+def _answer(run: RunView, steps: list[StepView], *, asked: bool = False) -> Response:
+    """Return a run; one that was ``asked`` to change and is not at its end yet is accepted, and told where to look."""
+    accepted = asked and run.status not in FINISHED
+    response = json_response(run_shape(run, steps), HTTPStatus.ACCEPTED if accepted else HTTPStatus.OK)
+    if accepted:
+        response.headers["location"] = f"/v1/runs/{run.id}"
+    return response
 
 
 def json_response(content: msgspec.Struct, status: int = HTTPStatus.OK) -> Response:

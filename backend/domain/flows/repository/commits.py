@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.flows.models import AttemptRow, RunRow, StepRow, TimerRow
@@ -70,13 +71,17 @@ def _schedule_nothing(commit: Commit) -> None:
 
 
 async def _holders(session: AsyncSession, runs: set[str]) -> dict[str, tuple[int, bool]]:
-    statement = (
-        select(_RUN.c.id, _RUN.c.epoch, _RUN.c.cancel)
-        .where(_RUN.c.id.in_(runs), _RUN.c.status == "RUNNING", _RUN.c.lease_until > now_ms())
-        .order_by(_RUN.c.seq)
-        .with_for_update()
-    )
-    return {row.id: (row.epoch, row.cancel) for row in await session.execute(statement)}
+    found = await session.execute(_HOLDERS, {"runs": list(runs)})
+    return {row.id: (row.epoch, row.cancel) for row in found}
+
+
+# Statements that every step needs are built once: building one costs more than running it.
+_HOLDERS = (
+    select(_RUN.c.id, _RUN.c.epoch, _RUN.c.cancel)
+    .where(_RUN.c.id.in_(bindparam("runs", expanding=True)), _RUN.c.status == "RUNNING", _RUN.c.lease_until > now_ms())
+    .order_by(_RUN.c.seq)
+    .with_for_update()
+)
 
 
 async def _write_rows(session: AsyncSession, commits: Sequence[Commit]) -> None:
@@ -119,9 +124,14 @@ async def _change_runs(session: AsyncSession, commits: Sequence[Commit]) -> None
             row = {"b_id": commit.run} | {f"b_{name}": value for name, value in changes.items()}
             shapes.setdefault(tuple(sorted(changes)), []).append(row)
     for names, rows in shapes.items():
-        values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
-        if "status" in names:
-            values |= {"lease_until": 0, "owner": ""}
-        if "output" in names:
-            values["finished_ms"] = now_ms()
-        await session.execute(update(_RUN).where(_RUN.c.id == bindparam("b_id")).values(**values), rows)
+        await session.execute(_change(names), rows)
+
+
+@cache
+def _change(names: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
+    if "status" in names:
+        values |= {"lease_until": 0, "owner": ""}
+    if "output" in names:
+        values["finished_ms"] = now_ms()
+    return update(_RUN).where(_RUN.c.id == bindparam("b_id")).values(**values)

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import time
 from typing import Any
 
 import msgspec
-from sqlalchemy import update
+from sqlalchemy import Row, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,6 +15,7 @@ from backend.domain.flows.models import RunRow
 from backend.domain.flows.repository import reads
 from backend.domain.flows.repository import runs as rows
 from backend.domain.flows.rules import OPEN, Graph, chain
+from backend.domain.flows.service.endings import Endings
 from backend.domain.flows.service.overdue import end_with
 from backend.domain.flows.views import FINISHED, RunView, StepView
 from backend.foundation.bus.service import BusService
@@ -51,6 +53,7 @@ class Flows:
         self._db = db
         self._bus = bus
         self._live = live
+        self._endings = Endings(live)
 
     async def publish_snapshot(
         self, session: AsyncSession, tenant: TenantId, agent: AgentId, graph: Graph
@@ -80,27 +83,22 @@ class Flows:
         after_commit(session, self._wake)
         return run
 
-    async def started(self, session: AsyncSession, run: RunId) -> RunView:
+    async def started(self, session: AsyncSession, tenant: TenantId, run: RunId) -> RunView:
         """Return a run inside the unit of work that started it."""
-        row = await reads.run_row(session, run)
-        if row is None:
-            raise RunNotFound(f"There is no run {run!r}.")
-        return reads.run_view(row)
+        return reads.run_view(await _row(session, tenant, run))
 
     async def get(self, caller: Caller, run: str) -> RunView:
         """Return a run; raise `RunNotFound` for none of this tenant."""
         caller.require(Permission.AGENTS_READ)
         async with self._db.read(caller.tenant) as session:
-            row = await reads.run_row(session, run)
-        if row is None:
-            raise RunNotFound(f"There is no run {run!r}.")
-        return reads.run_view(row)
+            return reads.run_view(await _row(session, caller.tenant, run))
 
-    async def steps(self, caller: Caller, run: str) -> list[StepView]:
-        """Return a run's steps in the order in which they began."""
-        await self.get(caller, run)
+    async def with_steps(self, caller: Caller, run: str) -> tuple[RunView, list[StepView]]:
+        """Return a run and its steps in the order in which they began; raise `RunNotFound` for none of this tenant."""
+        caller.require(Permission.AGENTS_READ)
         async with self._db.read(caller.tenant) as session:
-            return [reads.step_view(row) for row in await reads.step_rows(session, [run])]
+            view = reads.run_view(await _row(session, caller.tenant, run))
+            return view, [reads.step_view(row) for row in await reads.steps_of(session, caller.tenant, run)]
 
     async def open_in(self, caller: Caller, thread: ThreadId) -> list[RunView]:
         """Return the unfinished runs of a thread, oldest first."""
@@ -114,17 +112,16 @@ class Flows:
         async with self._db.write(caller.tenant) as session:
             statement = update(RunRow).where(col(RunRow.id) == run, col(RunRow.status).in_(OPEN)).values(cancel=True)
             await session.execute(statement)
-            row = await reads.run_row(session, run)
-            if row is None:
-                raise RunNotFound(f"There is no run {run!r}.")
+            row = await _row(session, caller.tenant, run)
             if row.status in ("QUEUED", "WAITING"):
-                await end_with(session, self._bus, row.model_dump(), "CANCELLED", None)
-                await session.refresh(row)
+                values = dict(row._mapping)  # pyright: ignore[reportPrivateUsage] - its public name
+                await end_with(session, self._bus, values, "CANCELLED", None)
+                row = await _row(session, caller.tenant, run)
                 after_commit(session, self._wake)
         await self._tell_cancelled(row)
         return reads.run_view(row)
 
-    async def _tell_cancelled(self, row: RunRow) -> None:
+    async def _tell_cancelled(self, row: Row[Any]) -> None:
         """Wake whoever works on the run, or whoever reads its stream; both also look at the row."""
         with contextlib.suppress(Unavailable):
             if row.status == "CANCELLED":
@@ -133,25 +130,37 @@ class Flows:
                 await self._live.notify(cancel_channel(), row.id.encode())
 
     async def finished(self, caller: Caller, run: str, timeout_s: float) -> RunView:
-        """Wait for a run's end by its stream, and by its row once a second; return it as it is after the time-out."""
-        view = await self.get(caller, run)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while view.status not in FINISHED:
-                    await self._next_news(run)
-                    view = await self.get(caller, run)
-        return view
+        """Wait for a run's end; return it as it is then, or after the time-out."""
+        return (await self.outcome(caller, await self.get(caller, run), timeout_s))[0]
 
-    async def _next_news(self, run: str) -> None:
-        try:
-            async with asyncio.timeout(_POLL_S), self._live.run_entries(RunId(run), "0") as entries:
-                async for _, entry in entries:
-                    if entry.kind in ("done", "error"):
-                        return
-        except TimeoutError:
-            return
-        except Unavailable:
-            await asyncio.sleep(_POLL_S / 4)
+    async def outcome(self, caller: Caller, run: RunView, timeout_s: float) -> tuple[RunView, list[StepView]]:
+        """Wait for the end of a run that was just looked at; return it with its steps, or as it is after the time-out.
+
+        Its end is heard by notice, and seen in its row once a second.
+        """
+        if run.status in FINISHED:
+            return await self.with_steps(caller, run.id)
+        until = time.monotonic() + timeout_s
+        with self._endings.watch(run.id) as ended:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(_POLL_S, until - time.monotonic())):
+                        await ended.wait()
+                ended.clear()
+                view, steps = await self.with_steps(caller, run.id)
+                if view.status in FINISHED or time.monotonic() >= until:
+                    return view, steps
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._endings.close()
 
     def _wake(self) -> None:
         self._live.notify_soon(runs_channel())
+
+
+async def _row(session: AsyncSession, tenant: TenantId, run: str) -> Row[Any]:
+    row = await reads.run_row(session, tenant, run)
+    if row is None:
+        raise RunNotFound(f"There is no run {run!r}.")
+    return row

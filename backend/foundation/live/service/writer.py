@@ -7,7 +7,7 @@ import msgspec
 
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.live.ports import LiveStore
-from backend.foundation.live.rules import run_stream
+from backend.foundation.live.rules import ended_channel, run_stream
 from backend.foundation.live.views import Kind, LiveEntry
 from backend.foundation.telemetry.logs import get_logger
 from backend.foundation.telemetry.metrics import LIVE_DROPPED
@@ -31,6 +31,7 @@ class RunWriter:
 
     def __init__(self, store: LiveStore, run: str, epoch: int) -> None:
         self._store = store
+        self._run = run.encode()
         self._stream = run_stream(run)
         self._epoch = epoch
         self._seq = 0
@@ -71,11 +72,13 @@ class RunWriter:
     async def done(self, data: dict[str, Any]) -> None:
         """Announce the end (``status``, ``output``): call it after the commit that made it true."""
         self._add("done", "", data)
+        self._store.notify_soon(ended_channel(), self._run)
         await self.flush()
 
     async def error(self, data: dict[str, Any]) -> None:
         """Announce a failed end (``code``, ``message``, ``hint``), after its commit."""
         self._add("error", "", data)
+        self._store.notify_soon(ended_channel(), self._run)
         await self.flush()
 
     async def flush(self) -> None:

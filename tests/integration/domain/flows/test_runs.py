@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 async def test_a_run_without_tools_answers_and_stores_its_steps_in_order(engine: Engine) -> None:
     run = await engine.run("Good morning")
     assert (run.status, run.output) == ("SUCCEEDED", "You said: Good morning")
-    steps = await engine.backend.flows.steps(engine.ada, run.id)
+    steps = (await engine.backend.flows.with_steps(engine.ada, run.id))[1]
     assert [(step.path, step.status) for step in steps] == [
         ("input#0", "DONE"),
         ("prompt#0", "DONE"),
@@ -35,7 +35,7 @@ async def test_each_turn_is_stored_before_its_calls_which_run_side_by_side(engin
     assert run.status == "SUCCEEDED"
     assert "42" in run.output
     assert run.usage.tool_calls == 2
-    steps = {step.path: step for step in await engine.backend.flows.steps(engine.ada, run.id)}
+    steps = {step.path: step for step in (await engine.backend.flows.with_steps(engine.ada, run.id))[1]}
     assert steps["llm#0/turn[0]/call[0]"].output["result"]["result"] == "42"
     assert steps["llm#0/turn[0]/call[1]"].output["result"]["words"] == 3
     assert steps["llm#0/turn[1]"].status == "DONE"
@@ -69,7 +69,7 @@ async def test_runs_of_one_thread_go_one_after_the_other_and_those_of_others_bes
 async def test_a_failure_that_may_pass_is_tried_again_by_a_timer(engine: Engine) -> None:
     run = await engine.run("Be patient #fail 2 503")
     assert run.status == "SUCCEEDED"
-    turn = next(s for s in await engine.backend.flows.steps(engine.ada, run.id) if s.path == "llm#0/turn[0]")
+    turn = next(s for s in (await engine.backend.flows.with_steps(engine.ada, run.id))[1] if s.path == "llm#0/turn[0]")
     assert turn.attempt > 1
 
 

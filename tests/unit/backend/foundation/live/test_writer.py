@@ -20,6 +20,7 @@ class Store:
     def __init__(self) -> None:
         self.appends: list[list[LiveEntry]] = []
         self.streams: list[str] = []
+        self.notices: list[tuple[str, bytes]] = []
         self.down = False
         self.slow: asyncio.Event | None = None
 
@@ -35,6 +36,9 @@ class Store:
         self.streams.append(stream)
         self.appends.append([msgspec.json.decode(value, type=LiveEntry) for value in values])
         return ["1-1"] * len(values)
+
+    def notify_soon(self, channel: str, payload: bytes = b"") -> None:
+        self.notices.append((channel, payload))
 
     async def close(self) -> None:
         pass
@@ -106,6 +110,14 @@ async def test_order_is_kept_over_paths_and_kinds(store: Store, run: RunWriter) 
         ("done", ""),
     ]
     assert [entry.seq for entry in store.entries] == list(range(1, 8))
+
+
+async def test_the_end_is_told_also_to_those_who_wait_without_the_stream(store: Store, run: RunWriter) -> None:
+    """CHT-3."""
+    run.status({"status": "RUNNING"})
+    assert store.notices == []
+    await run.done({"status": "SUCCEEDED", "output": ""})
+    assert [channel for channel, _ in store.notices] == ["ended"]
 
 
 async def test_what_comes_while_the_store_is_slow_goes_in_the_next_append(store: Store, run: RunWriter) -> None:
