@@ -3,7 +3,7 @@
 .PHONY: help setup run test check fix e2e crash bench soak kafka doctor docs migration lock
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-MINUTES ?= 10
+MINUTES ?= 30
 ARGS ?=
 MESSAGE ?=
 # Node has certificates of its own: it has to be told of those that this machine trusts.
@@ -46,7 +46,7 @@ crash: ## Tests that kill processes in the middle of work, on both databases and
 bench: ## Measure the figures of docs/benchmarks.md
 	@$(PY) -m tests.benchmarks $(ARGS)
 
-soak: ## Repeat the crash tests for MINUTES=10
+soak: ## Mixed load with random kills for MINUTES=30: everything once, nothing grows
 	@$(PY) scripts/soak.py $(MINUTES)
 
 kafka: ## Run Apache Kafka in the foreground, without Docker, on port 9092

@@ -1,0 +1,1 @@
+"""The product under mixed load for long, with its processes killed all the time: `make soak`."""
