@@ -14,6 +14,7 @@ from backend.adapters.valkey.listener import Listener
 from backend.adapters.valkey.server import Argument, Line, Script, Server, unavailable
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.live.ports import Notice, StreamEntry
+from backend.foundation.telemetry.metrics import LIVE_DROPPED
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +74,7 @@ class ValkeyLive:
 
     def notify_soon(self, channel: str, payload: bytes = b"") -> None:
         if len(self._soon) >= _WAITING_NOTICES:
-            self.lost_notices += 1
+            self._lost(1, "notices_full")
             return
         self._soon[Notice(channel, payload)] = None
         if self._soon_task is None:
@@ -100,6 +101,10 @@ class ValkeyLive:
         await self._line.close()
         await self._server.close()
 
+    def _lost(self, notices: int, reason: str) -> None:
+        self.lost_notices += notices
+        LIVE_DROPPED.labels(reason).inc(notices)
+
     async def _notify_waiting(self) -> None:
         try:
             while self._soon:
@@ -108,7 +113,7 @@ class ValkeyLive:
                 try:
                     await self._notices.put(notices)
                 except Unavailable:
-                    self.lost_notices += len(notices)
+                    self._lost(len(notices), "notices_refused")
                     log.warning("live.notices_lost", count=len(notices))
         finally:
             self._soon_task = None

@@ -17,6 +17,7 @@ from backend.domain.models.rules import (
     parse_model,
 )
 from backend.domain.models.views import ModelHealth, ModelStatus
+from backend.foundation.telemetry import metrics
 
 _SET_A_MODEL = f"Set AUTOWEAVE_MODEL (for example {EXAMPLE_MODEL}) and OPENAI_API_KEY, then start AutoWeave again."
 
@@ -53,8 +54,9 @@ class Models:
             ModelError: one of `backend.domain.models.errors`; its ``retry`` says whether the same may succeed later.
         """
         model = request.model or self._default
-        client = self._client(parse_model(model))
-        async with aclosing(_whole(client, replace(request, model=model))) as pieces:
+        name = parse_model(model)
+        client = self._client(name)
+        async with aclosing(_whole(client, name.provider, replace(request, model=model))) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -140,18 +142,52 @@ class Models:
         return ModelHealth(status="ok", detail=status.words)
 
 
-async def _whole(client: ModelClient, request: TurnRequest) -> AsyncGenerator[TextDelta | TurnDone]:
-    """One turn with its end; whichever way it is left, the client's iterator is closed."""
-    source = client.stream(request)
+async def _whole(client: ModelClient, provider: str, request: TurnRequest) -> AsyncGenerator[TextDelta | TurnDone]:
+    """One turn with its end, counted; whichever way it is left, the client's iterator is closed."""
+    turn, source = _Turn(provider), client.stream(request)
     try:
         async for piece in source:
+            turn.heard(piece)
             yield piece
             if isinstance(piece, TurnDone):
                 return
+        raise ModelBrokeOff("The model's answer ended without its end mark.")
+    except (GeneratorExit, asyncio.CancelledError):
+        turn.left()
+        raise
     finally:
+        turn.count()
         if isinstance(source, AsyncGenerator):
             await source.aclose()
-    raise ModelBrokeOff("The model's answer ended without its end mark.")
+
+
+class _Turn:
+    """What is counted of one turn."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._started = time.perf_counter()
+        self._silent = True
+        self._outcome = "failed"
+
+    def heard(self, piece: TextDelta | TurnDone) -> None:
+        """Count the first piece, and what the last one says was used."""
+        if self._silent:
+            self._silent = False
+            metrics.MODEL_FIRST_TOKEN.observe(time.perf_counter() - self._started)
+        if isinstance(piece, TurnDone):
+            self._outcome = "ok"
+            metrics.MODEL_TOKENS.labels("input").inc(piece.usage.input_tokens)
+            metrics.MODEL_TOKENS.labels("output").inc(piece.usage.output_tokens)
+
+    def left(self) -> None:
+        """Somebody stopped it; after its last piece that is how it ends anyway."""
+        if self._outcome == "failed":
+            self._outcome = "cancelled"
+
+    def count(self) -> None:
+        metrics.MODEL_TURNS.labels(self._provider, self._outcome).inc()
+        metrics.MODEL_SECONDS.observe(time.perf_counter() - self._started)
 
 
 def _title(provider: str) -> str:

@@ -41,7 +41,7 @@ TOOL_SECONDS = _histogram("tool_seconds", "Seconds of a tool call.", buckets=_QU
 TOOL_FUEL = _counter("tool_fuel", "Fuel that tools used.")
 TOOL_CACHE = _counter("tool_cache", "Compiled tools asked of the cache, by result (hit, miss).", "result")
 MODEL_TURNS = _counter(
-    "model_turns", "Turns with a model, by provider and outcome (ok, failed).", "provider", "outcome"
+    "model_turns", "Turns with a model, by provider and outcome (ok, failed, cancelled).", "provider", "outcome"
 )
 MODEL_TOKENS = _counter("model_tokens", "Tokens of models, by direction (input, output).", "direction")
 MODEL_SECONDS = _histogram("model_seconds", "Seconds of a turn with a model.")

@@ -14,9 +14,11 @@ from backend.domain.models.errors import (
     ModelUnknown,
     ModelUnreachable,
 )
-from backend.domain.models.ports import ChatMessage, TextDelta, TurnDone, TurnRequest
+from backend.domain.models.ports import ChatMessage, TextDelta, TurnDone, TurnRequest, Usage
 from backend.domain.models.service import Models
+from backend.foundation.telemetry.metrics import REGISTRY
 
+OUTCOMES = ("ok", "failed", "cancelled")
 _DONE = TurnDone(text="Hello there.")
 
 Piece = TextDelta | TurnDone | ModelError
@@ -99,6 +101,29 @@ async def test_a_stream_without_its_end_has_broken_off() -> None:
     client = Scripted([[TextDelta(text="Hel")]])
     with pytest.raises(ModelBrokeOff):
         await _pieces(Models({"openai": client}), _request())
+
+
+def _counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"autoweave_{name}", labels) or 0.0
+
+
+async def test_a_turn_is_counted_by_how_it_ended() -> None:
+    """AGT-8 OBS-1: turns, their tokens and times; a provider of the test's own keeps others' turns out."""
+    done = TurnDone(text="Hello.", usage=Usage(input_tokens=7, output_tokens=3))
+    client = Scripted([[TextDelta(text="Hel"), done], [ModelUnreachable("gone")], [TextDelta(text="Hel"), done]])
+    models = Models({"counted": client})
+    names = ("model_tokens_total", "model_seconds_count", "model_first_token_seconds_count")
+    labels: tuple[dict[str, str], ...] = ({"direction": "input"}, {}, {})
+    before = [_counted(name, **label) for name, label in zip(names, labels, strict=True)]
+    await _pieces(models, _request("counted:one"))
+    with pytest.raises(ModelUnreachable):
+        await _pieces(models, _request("counted:one"))
+    async with aclosing(models.stream(_request("counted:one"))) as pieces:
+        await anext(pieces)
+    after = [_counted(name, **label) for name, label in zip(names, labels, strict=True)]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [7, 3, 2]
+    outcomes = {kind: _counted("model_turns_total", provider="counted", outcome=kind) for kind in OUTCOMES}
+    assert outcomes == {"ok": 1, "failed": 1, "cancelled": 1}
 
 
 async def test_nothing_is_passed_on_after_the_end() -> None:

@@ -1,12 +1,15 @@
 """Figures, their labels and their page."""
 
+import re
 from pathlib import Path
 
+from prometheus_client import Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.foundation.telemetry import metrics
 
-GUIDE = Path(__file__).parents[5] / "docs" / "guides" / "telemetry.md"
+ROOT = Path(__file__).parents[5]
+GUIDE = ROOT / "docs" / "guides" / "telemetry.md"
 
 
 def test_every_metric_and_label_is_in_the_guide() -> None:
@@ -19,6 +22,14 @@ def test_every_metric_and_label_is_in_the_guide() -> None:
         assert name in guide, f"{name} is missing in {GUIDE.name}"
         for label in {label for sample in family.samples for label in sample.labels} - {"le"}:
             assert f"`{label}`" in guide[name]
+
+
+def test_every_metric_is_counted_somewhere() -> None:
+    """OBS-1: one that stands at nothing for ever says that nothing happens."""
+    declared = {name for name, value in vars(metrics).items() if isinstance(value, Counter | Histogram)}
+    files = [file for file in (ROOT / "backend").rglob("*.py") if file != Path(metrics.__file__)]
+    counted = re.findall(r"\b([A-Z_]+)\.(?:labels|inc|observe)\(", "\n".join(file.read_text() for file in files))
+    assert declared - set(counted) == set()
 
 
 def test_a_label_has_at_most_a_hundred_values() -> None:
