@@ -14,6 +14,8 @@ TOLERANCE = {"memory": (0.08, 12.0), "descriptors": (0.10, 6.0)}
 """What may be more at the end of the calm than at its beginning: a share, or so many MiB or descriptors."""
 FILLS = ("memory", "valkey")
 """Not judged: it keeps the last 20,000 messages of each partition, and fills until there are so many."""
+MOST_MORE_WAIT = 50
+"""How many more may wait at the end of the calm than at its beginning: a batch or two."""
 
 
 @dataclass
@@ -57,6 +59,12 @@ class Watch:
         if third < 2:
             return ["too few samples of a calm time to judge by"]
         found: list[str] = []
+        for what in ("lag", "outbox", "queue"):
+            before, after = (
+                statistics.median(getattr(sample, what) for sample in part) for part in (calm[:third], calm[-third:])
+            )
+            if after - before > MOST_MORE_WAIT:
+                found.append(f"{what} grew from {before:.0f} to {after:.0f}")
         for what, (share, least) in TOLERANCE.items():
             for role in getattr(calm[-1], what):
                 before, after = (
