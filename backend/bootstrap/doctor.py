@@ -5,20 +5,21 @@ import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.adapters.database.database import SqlDatabase
 from backend.adapters.wasmtime.sandbox import WasmtimeSandbox
 from backend.adapters.wasmtime.settings import SandboxSettings
 from backend.bootstrap import embedded
 from backend.bootstrap.entrance import check_address
-from backend.bootstrap.outside import model_clients, open_bus, open_live
+from backend.bootstrap.outside import hide_secrets, model_clients, open_bus, open_live
 from backend.bootstrap.prepare import administrator_exists, require_current
 from backend.bootstrap.settings import Settings
 from backend.bootstrap.supervisor import probe
 from backend.bootstrap.web import PAGES
 from backend.domain.models.service import Models
 from backend.foundation.kernel.errors import AutoWeaveError, Unavailable
+from backend.foundation.telemetry.rules.masking import mask_text
 
 _PATIENCE_S = 5.0
 _MIN_FREE = 1024**3
@@ -38,11 +39,18 @@ Examination = Callable[[Settings], Awaitable[str]]
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Ask everything side by side, each for 5 s at most; never raises for what is broken."""
+    """Ask everything side by side, each for 5 s at most; never raises for what is broken, and shows no secret."""
+    hide_secrets(settings)
     return list(await asyncio.gather(*(_finding(name, ask, settings) for name, ask in _EXAMINATIONS.items())))
 
 
 async def _finding(name: str, ask: Examination, settings: Settings) -> Finding:
+    found = await _asked(name, ask, settings)
+    # What a library says of its failure may hold what it was given.
+    return replace(found, cause=mask_text(found.cause), fix=mask_text(found.fix))
+
+
+async def _asked(name: str, ask: Examination, settings: Settings) -> Finding:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return Finding(name=name, ok=True, cause=await ask(settings))

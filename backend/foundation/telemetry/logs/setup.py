@@ -17,7 +17,8 @@ from backend.foundation.telemetry.tracing import current_span
 
 Logger = FilteringBoundLogger
 # What these tell at INFO is one line a request or poll, and httpx's holds whole URLs.
-_CHATTY = ("httpx", "httpcore", "aiokafka", "asyncio", "urllib3", "websockets", "engineio", "socketio", "alembic")
+_CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "aiokafka", "asyncio", "urllib3", "websockets", "engineio",
+           "socketio", "alembic")  # fmt: skip
 _OWN_HANDLERS = ("_granian", "granian.access", "uvicorn", "uvicorn.access", "uvicorn.error")
 _HEAD = ("level", "logger", "event")
 _STANDARD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
