@@ -4,7 +4,8 @@ import ArrowDown from "lucide-react/dist/esm/icons/arrow-down.mjs";
 import { mine, useOutbox } from "./outbox.js";
 
 const NEAR = 48;
-const AHEAD = "800px 0px";
+/** One screen before it is reached. */
+const AHEAD = "100% 0%";
 const AGAIN_MS = 5000;
 
 /** The end of the window: asks for more when it comes near, or when it is pressed. `edge` changes when more is there. */
