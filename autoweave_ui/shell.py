@@ -141,13 +141,15 @@ def _admin_rail() -> rx.Component:
     return rx.el.nav(
         rx.el.h2("Operate", class_name="group"),
         rx.cond(may("health:read"), _entry("Health", "heart-pulse", "/admin/health"), rx.fragment()),
+        rx.cond(may("traces:read"), _entry("Traces", "list-tree", "/admin/traces"), rx.fragment()),
         rx.cond(may("keys:manage"), _entry("API keys", "key-round", "/admin/keys"), rx.fragment()),
         aria_label="Admin",
     )
 
 
 def _entry(name: str, shape: str, to: str) -> rx.Component:
-    here = rx.cond(rx.State.router.url.path == to, "page", "false")
+    path = rx.State.router.url.path
+    here = rx.cond(path == to, "page", rx.cond(path.startswith(to + "/"), "true", "false"))
     return link(
         icon(shape), rx.el.span(name, class_name="label"), to=to, class_name="item", title=name, aria_current=here
     )

@@ -22,6 +22,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("New chat", "/chat", Permission.CHAT_USE),
     Place("Health", "/admin/health", Permission.HEALTH_READ),
+    Place("Traces", "/admin/traces", Permission.TRACES_READ),
     Place("API keys", "/admin/keys", Permission.KEYS_MANAGE),
     Place("Account", "/account"),
 )

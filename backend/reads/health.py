@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
@@ -16,7 +16,25 @@ from backend.foundation.telemetry.views import ProcessView
 from backend.reads.views import HealthView, PartHealth
 
 _PATIENCE_S = 2.0
+_LATELY_S = 600.0
+_FEWER_SPANS = "Look at the database and its disk, or keep fewer traces of bulk events: AUTOWEAVE_TRACE_EVENTS."
 _ROLES = {"agents": "It runs agents.", "relay": "It sends stored events to the bus."}
+
+
+class Losses:
+    """Whether processes have lost spans lately: what they tell is how many since their start."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[str, int] = {}
+        self._until = 0.0
+
+    def lately(self, lost: Mapping[str, int]) -> bool:
+        """Return whether any process has lost more than it had, within the last ten minutes."""
+        if any(count > self._known.get(process, 0) for process, count in lost.items()):
+            self._until = self._clock() + _LATELY_S
+        self._known = dict(lost)
+        return self._clock() < self._until
 
 
 class Health:
@@ -31,6 +49,7 @@ class Health:
         self._models = models
         self._tools = tools
         self._telemetry = telemetry
+        self._losses = Losses()
 
     async def view(self, caller: Caller) -> HealthView:
         """Return all parts; needs ``health:read``."""
@@ -48,7 +67,23 @@ class Health:
             ("model", "Model", self._model),
         ]
         answers = await asyncio.gather(*(_patiently(name, title, ask) for name, title, ask in asked))
-        return (_web(processes), *_workers(processes), *answers)
+        return (_web(processes), *_workers(processes), *answers, self._traces(processes))
+
+    def _traces(self, processes: list[ProcessView]) -> PartHealth:
+        own, alive = self._telemetry.health(), [process for process in processes if process.alive]
+        lost = {process.id: int(process.figures.get("spans_dropped", 0)) for process in alive}
+        waiting = sum(int(process.figures.get("spans_waiting", 0)) for process in alive)
+        losing = self._losses.lately(lost)
+        cause = own.cause or ("Spans came faster than the database took them." if losing else "")
+        return PartHealth(
+            name="telemetry",
+            title="Traces",
+            status="attention" if cause else "ok",
+            detail="Some traces have gaps." if losing else "Spans are kept." if not cause else "Spans wait in memory.",
+            cause=cause,
+            fix=(own.fix or _FEWER_SPANS) if cause else "",
+            figures=(("Waiting", f"{waiting:,}"), ("Dropped", f"{sum(lost.values()):,}")),
+        )
 
     async def _processes(self, caller: Caller) -> list[ProcessView]:
         try:

@@ -8,10 +8,12 @@ from backend.foundation.kernel.errors import NotFound
 from backend.foundation.telemetry.attributes import TENANT
 from backend.foundation.telemetry.ports import SpanRecord
 from backend.foundation.telemetry.service import Telemetry
+from backend.foundation.telemetry.views import TraceSummary
 from backend.reads.views import SpanView, TraceView
 
 _HINT = "Traces are kept for some days, and of bulk events only a sample; check the id."
 _TRACE_DIGITS = 32
+_LONGEST_TEXT = 120
 
 
 class Traces:
@@ -31,6 +33,23 @@ class Traces:
         if not spans:
             raise NotFound("There is no such trace.", hint=_HINT)
         return waterfall(spans)
+
+    async def recent(
+        self, caller: Caller, *, text: str = "", status: str = "", at_least_ms: int = 0, limit: int = 100
+    ) -> list[TraceSummary]:
+        """Return the newest traces that fit, newest first, each once; needs ``traces:read``.
+
+        Args:
+            text: what the title must contain, in any case.
+            status: ``ok``, ``error`` or ``cancelled``; empty for any.
+            at_least_ms: how long it must have taken.
+            limit: 200 at most.
+        """
+        found = await self._telemetry.recent(
+            caller, limit=limit, text=text[:_LONGEST_TEXT].strip(), status=status, at_least_ms=at_least_ms
+        )
+        # A trace that came in by a door and went out to another of ours has been entered twice.
+        return list({one.id: one for one in found}.values())
 
 
 def waterfall(spans: Sequence[SpanRecord]) -> TraceView:

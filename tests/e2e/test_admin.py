@@ -10,7 +10,15 @@ from tests.e2e.conftest import DESK, PHONE, House, check_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-PAGES = ("/chat", "/admin/health", "/admin/keys", "/account", "/admin/traces/00000000000000000000000000000001")
+PAGES = (
+    "/chat",
+    "/admin/health",
+    "/admin/keys",
+    "/account",
+    "/admin/traces",
+    "/admin/traces?text=nothing+is+called+so",
+    "/admin/traces/00000000000000000000000000000001",
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -26,12 +34,61 @@ async def test_every_page_is_accessible_and_fits(house: House, scheme: str, view
             assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
 
 
+async def test_nothing_is_lost_on_a_phone_with_text_of_twice_the_size(house: House) -> None:
+    """ADM-2: neither the page nor a part of it that scrolls downwards is wider than the screen."""
+    async with house.person(viewport=PHONE) as context:
+        page = await context.new_page()
+        await page.goto("/chat")
+        await page.get_by_role("textbox", name="Message").fill("What is 17% of 2,431?")
+        await page.get_by_role("textbox", name="Message").press("Enter")
+        await expect(page.get_by_role("article", name="Answer", exact=True)).to_be_visible()
+        for path in (page.url, *PAGES):
+            await page.goto(path)
+            await expect(page.locator(".skeleton")).to_have_count(0, timeout=15_000)
+            await page.evaluate("document.documentElement.style.fontSize = '200%'")
+            wide = await page.evaluate(
+                """() => [document.documentElement, ...document.querySelectorAll(".scroll")]
+                     .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.className)"""
+            )
+            assert wide == [], path
+
+
+async def test_a_trace_is_found_by_its_words_and_the_address_keeps_them(house: House) -> None:
+    """OBS-2."""
+    async with house.person() as context:
+        page = await context.new_page()
+        await page.goto("/chat")
+        await page.get_by_role("textbox", name="Message").fill("Hello")
+        await page.get_by_role("textbox", name="Message").press("Enter")
+        await expect(page.get_by_role("article", name="Answer", exact=True)).to_be_visible()
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("traces")
+        await page.keyboard.press("Enter")
+        rows = page.get_by_role("group", name="Traces").get_by_role("row")
+        await expect(rows.filter(has_text="chat.send").first).to_be_visible(timeout=15_000)
+        await page.get_by_label("Search titles").fill("chat.s")
+        await expect(page).to_have_url(re.compile(r"\?text=chat\.s$"))
+        await expect(page.get_by_label("Search titles")).to_be_focused()
+        await page.get_by_label("Duration").select_option("10 s and more")
+        await expect(page.get_by_role("heading", name="No trace fits")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_label("Search titles")).to_have_value("chat.s")
+        await expect(page.get_by_label("Duration")).to_have_value("10000")
+        await page.get_by_role("link", name="Show all").click()
+        await expect(page).to_have_url(re.compile(r"/admin/traces$"))
+        await expect(page.get_by_label("Search titles")).to_have_value("")
+        await page.get_by_label("Status").select_option("Done")
+        await rows.filter(has_text="chat.send").first.get_by_role("link", name="Open").click()
+        await expect(page).to_have_url(re.compile(r"/admin/traces/[0-9a-f]{32}$"))
+        await expect(page.get_by_role("heading", name="chat.send", level=1)).to_be_visible()
+
+
 async def test_health_shows_every_part_and_stays_live(house: House) -> None:
     """ADM-1."""
     async with house.person() as context:
         page = await context.new_page()
         await page.goto("/admin/health")
-        for part in ("Database", "Event bus", "Model"):
+        for part in ("Database", "Event bus", "Model", "Traces"):
             await expect(page.get_by_role("heading", name=part)).to_be_visible()
         await expect(page.get_by_text("checked just now")).to_be_visible()
 

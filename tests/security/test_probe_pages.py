@@ -30,6 +30,7 @@ PUBLIC_PAGES = {"404", "sign-in", "setup"}
 WITHOUT_ANYBODY = {
     "EntranceState.load", "HistoryState.forget", "KeysState.start", "KeysState.finish", "KeysState.ask_revoke",
     "KeysState.keep", "NoticeState.tell", "NoticeState.close", "SendingState.arrive", "SessionState.enter",
+    "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least",
 }  # fmt: skip
 """Handlers that touch nothing but the tab itself, or are the door."""
 FIRST = {
@@ -45,9 +46,13 @@ SIMPLE = (str, int, bool, float, dict[str, Any])
 """What a browser may send. Of anything else Reflex would make an object, such as a caller of the browser's choice."""
 
 
+PLAIN = ("text", "client_id", "title", "name", "what", "hint", "code", "status", "at_least")
+"""Parameters that name nothing of anybody's."""
+
+
 def arguments(ids: Ids) -> dict[str, Any]:
     """What a handler's parameters are given, by name."""
-    words = dict.fromkeys(("text", "client_id", "title", "name", "what", "hint", "code"), "x")
+    words = dict.fromkeys(PLAIN, "x")
     return {**words, "thread": ids.thread, "session": ids.session, "key": ids.key, "form": {"key_name": ids.key}}
 
 

@@ -39,9 +39,17 @@ async def spans_of_trace(session: AsyncSession, tenant: str, trace_id: str, limi
     return result.scalars().all()
 
 
-async def newest_entries(session: AsyncSession, tenant: str, limit: int) -> Sequence[TelemetrySpan]:
-    """Return the spans by which the tenant's newest traces were entered, newest first."""
+async def newest_entries(
+    session: AsyncSession, tenant: str, limit: int, *, text: str = "", status: str = "", at_least_us: int = 0
+) -> Sequence[TelemetrySpan]:
+    """Return the spans by which the tenant's newest traces were entered, newest first, those alone that fit."""
     query = select(TelemetrySpan).where(col(TelemetrySpan.tenant) == tenant, col(TelemetrySpan.entry).is_(True))
+    if text:
+        query = query.where(col(TelemetrySpan.name).icontains(text, autoescape=True))
+    if status:
+        query = query.where(col(TelemetrySpan.status) == status)
+    if at_least_us:
+        query = query.where(col(TelemetrySpan.duration_us) >= at_least_us)
     result = await session.execute(query.order_by(col(TelemetrySpan.start_us).desc()).limit(limit))
     return result.scalars().all()
 

@@ -112,11 +112,26 @@ class Telemetry:
             rows = await repository.spans_of_trace(session, caller.tenant, trace_id, SPANS_MAX)
             return [_record(row) for row in rows]
 
-    async def recent(self, caller: Caller, *, limit: int = 50) -> list[TraceSummary]:
-        """Return the tenant's newest traces, newest first, at most 200."""
+    async def recent(
+        self, caller: Caller, *, limit: int = 50, text: str = "", status: str = "", at_least_ms: int = 0
+    ) -> list[TraceSummary]:
+        """Return the tenant's newest traces, newest first, at most 200.
+
+        Args:
+            text: what the title must contain, in any case.
+            status: ``ok``, ``error`` or ``cancelled``; empty for any.
+            at_least_ms: how long it must have taken.
+        """
         caller.require(Permission.TRACES_READ)
         async with self._db.read(caller.tenant) as session:
-            rows = await repository.newest_entries(session, caller.tenant, max(1, min(limit, _RECENT_MAX)))
+            rows = await repository.newest_entries(
+                session,
+                caller.tenant,
+                max(1, min(limit, _RECENT_MAX)),
+                text=text,
+                status=status,
+                at_least_us=at_least_ms * 1_000,
+            )
             return [_summary(row) for row in rows]
 
     async def processes(self, caller: Caller) -> list[ProcessView]:
