@@ -27,6 +27,11 @@ def names_in(folder: str) -> set[str]:
     return {entry.name for entry in Path(folder).iterdir()}
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a child has gone: one that is on its way out has no command line any more, but its connection still."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def fact(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
 
@@ -80,7 +85,7 @@ async def test_cancelling_a_call_ends_its_guest(sandbox: WasmtimeSandbox) -> Non
 async def test_a_child_that_is_killed_while_idle_costs_no_call(sandbox: WasmtimeSandbox) -> None:
     (pid,) = children_of()
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: children_of() == [])
+    await until(lambda: has_ended(pid))
     assert (await sandbox.call(FINE)).outcome == "ok"
     assert pid not in children_of()
 
@@ -167,15 +172,22 @@ async def test_500_calls_leave_descriptors_and_processes_as_they_were(sandbox: W
             call = call_of(guests.LOOP, fuel=10**12, timeout_s=0.01) if killed else FINE
             assert (await sandbox.call(call)).outcome == ("timeout" if killed else "ok")
 
+    def held() -> tuple[int, set[int]]:
+        # On a busy machine a guest may be ended with its child, and a second child be started meanwhile: each has one
+        # descriptor here.
+        try:
+            fds = [psutil.Process(pid).num_fds() for pid in children_of()]
+        except psutil.Error:
+            return -1, set()
+        return ours.num_fds() - len(fds), set(fds)
+
+    ours = psutil.Process()
     await calls(20)
-    ours, children = psutil.Process(), children_of()
-    before = ours.num_fds(), ours.num_threads(), [psutil.Process(pid).num_fds() for pid in children]
+    before, threads = held(), ours.num_threads()
     await calls(500)
-    after = ours.num_fds(), ours.num_threads(), [psutil.Process(pid).num_fds() for pid in children_of()]
-    assert after[0] <= before[0]
-    assert after[1] <= before[1] + 2
-    assert after[2] == before[2]
-    assert len(children_of()) == len(children)
+    await until(lambda: held() == before)
+    assert ours.num_threads() <= threads + 2
+    assert len(children_of()) <= 2
 
 
 async def test_replacing_children_leaks_no_descriptor(open_sandbox: Open) -> None:
@@ -185,7 +197,7 @@ async def test_replacing_children_leaks_no_descriptor(open_sandbox: Open) -> Non
     for _ in range(5):
         (pid,) = children_of()
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: children_of() == [])
+        await until(lambda pid=pid: has_ended(pid))
         assert (await sandbox.call(FINE)).outcome == "ok"
     await until(lambda: psutil.Process().num_fds() <= before)
     assert len(children_of()) == 1
