@@ -20,6 +20,11 @@ SERVERS = "postgresql-kafka"
 MATRIX = (EMBEDDED, "sqlite-kafka", "postgresql-valkey", SERVERS)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark of what concerns one database or one bus alone."""
+    config.addinivalue_line("markers", "only_on(part): runs only on stands with this database or bus")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test that takes a stand the kinds that it runs on."""
     if "stand" not in metafunc.fixturenames:
@@ -27,6 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     kinds = MATRIX if os.environ.get("AUTOWEAVE_TESTS_MATRIX") else (EMBEDDED,)
     if metafunc.definition.get_closest_marker("on_servers"):
         kinds = tuple(dict.fromkeys((*kinds, SERVERS)))
+    for mark in metafunc.definition.iter_markers("only_on"):
+        kinds = tuple(kind for kind in kinds if mark.args[0] in kind)
     metafunc.parametrize("stand", kinds, indirect=True)
 
 

@@ -16,15 +16,13 @@ from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.waiting import until
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.crash, pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]
 
 QUESTION = "Tell me something. #tokens 20 #slow 50"
 
 
 @pytest.fixture
 def sqlite_file(stand: Stand) -> Path:
-    if not stand.database_url.startswith("sqlite"):
-        pytest.skip("The disk of PostgreSQL is its own affair.")
     return Path(make_url(stand.database_url).database or "")
 
 
