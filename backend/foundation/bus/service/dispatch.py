@@ -197,6 +197,11 @@ class Dispatcher:
                 self._ready.appendleft(lane)
                 break
             self._take(lane, room)
+            if lane.alone and lane.taken and lanes:
+                # Only now that it is decoded it is known to go alone.
+                self._put_back(lane)
+                self._ready.appendleft(lane)
+                break
             if lane.taken:
                 lanes.append(lane)
                 room -= len(lane.taken)

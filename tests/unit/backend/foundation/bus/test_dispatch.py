@@ -150,6 +150,18 @@ async def test_an_event_that_cannot_be_decoded_becomes_a_dead_letter_at_once() -
     assert sorted(consumer.work.done) == ["a1", "a3", "b1"]
 
 
+async def test_what_cannot_be_decoded_is_buried_too_when_other_keys_come_with_it() -> None:
+    """BUS-3."""
+    consumer = Consumer(nothing, batch=10, workers=1)
+    await consumer.own(ZERO)
+    consumer.deliver("a1")
+    consumer.deliver("b1", broken="yes")
+    consumer.deliver("b2", "c1")
+    await until(lambda: consumer.reader.committed == {ZERO: "4"})
+    assert list(consumer.work.buried) == ["b1"]
+    assert sorted(consumer.work.done) == ["a1", "b2", "c1"]
+
+
 async def test_events_of_other_types_are_passed_over() -> None:
     """BUS-3."""
     consumer = Consumer(nothing)
