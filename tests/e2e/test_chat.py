@@ -1,5 +1,6 @@
 """Talking to an agent: answers, tools, stop, reload, a second tab, the history."""
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,8 @@ from tests.e2e.conftest import PHONE, House, check_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
+LONG = f"Which keys has {json.dumps(dict.fromkeys([f'key {n}' for n in range(800)], 1))}?"
+"""Its answer names them all, and takes some seconds."""
 SLOW = "Write a poem about weaving, as long as you can"
 
 
@@ -86,12 +89,14 @@ async def test_stop_keeps_what_came_and_says_so(house: House) -> None:
     async with house.person() as context:
         page = await context.new_page()
         box = await new_chat(page)
-        await box.fill(SLOW)
+        await box.fill(LONG)
         await box.press("Enter")
+        await expect(page.get_by_role("article", name="Answer in progress")).to_contain_text("key 9", timeout=15_000)
         await page.get_by_role("button", name="Stop").click()
         await expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
         await expect(page.get_by_role("button", name="Send")).to_be_visible()
         await expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+        await expect(page.get_by_role("article", name="Answer", exact=True)).to_contain_text("key 9")
 
 
 async def test_an_answer_goes_on_after_a_reload_and_in_a_second_tab(house: House) -> None:
