@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from backend.bootstrap.entrance import check_address
 from backend.bootstrap.settings import FLAGS, Settings, load
@@ -14,6 +15,9 @@ from backend.bootstrap.supervisor.plan import ROLES
 from backend.cli.report import report
 from backend.foundation.kernel.errors import AutoWeaveError, Invalid
 from backend.foundation.kernel.ids import new_id
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 
 def main(arguments: list[str]) -> int:
@@ -101,8 +105,18 @@ def _worker(settings: Settings, given: argparse.Namespace) -> int:
         replaces=given.replaces,
         ready=lambda: _tell(given.notice, b"ready"),
     )
-    asyncio.run(work)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(work)
     return 0
+
+
+def _fast_loop() -> "Callable[[], AbstractEventLoop] | None":
+    """Return what makes the loop that the web process has too; Windows has none of it."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _prepare(settings: Settings, given: argparse.Namespace) -> int:
