@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Row, bindparam, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -10,7 +10,7 @@ from sqlmodel import col
 from backend.domain.agents.models import AgentRow
 from backend.domain.agents.views import AgentView
 from backend.foundation.kernel.ids import AgentId
-from backend.foundation.kernel.tables import now_ms
+from backend.foundation.kernel.tables import now_ms, table_of
 
 
 async def agents(session: AsyncSession) -> list[AgentRow]:
@@ -18,12 +18,17 @@ async def agents(session: AsyncSession) -> list[AgentRow]:
     return list((await session.execute(select(AgentRow).order_by(col(AgentRow.name), col(AgentRow.id)))).scalars())
 
 
-async def agent(session: AsyncSession, tenant: str, id_or_slug: str) -> AgentRow | None:
-    """Return one agent of a tenant."""
-    found = select(AgentRow).where(
-        col(AgentRow.tenant) == tenant, or_(col(AgentRow.id) == id_or_slug, col(AgentRow.slug) == id_or_slug)
-    )
-    return (await session.execute(found)).scalars().first()
+_AGENT = table_of(AgentRow)
+# Each run asks for its agent: built once, and read as a plain row.
+_ONE = select(*_AGENT.c).where(
+    _AGENT.c.tenant == bindparam("of_tenant"),
+    or_(_AGENT.c.id == bindparam("id_or_slug"), _AGENT.c.slug == bindparam("id_or_slug")),
+)
+
+
+async def agent(session: AsyncSession, tenant: str, id_or_slug: str) -> Row[Any] | None:
+    """Return one agent of a tenant, with the columns of `AgentRow`."""
+    return (await session.execute(_ONE, {"of_tenant": tenant, "id_or_slug": id_or_slug})).first()
 
 
 async def insert_agent(session: AsyncSession, row: dict[str, Any]) -> bool:
@@ -34,7 +39,7 @@ async def insert_agent(session: AsyncSession, row: dict[str, Any]) -> bool:
     return (await session.execute(statement.returning(col(AgentRow.id)))).first() is not None
 
 
-def agent_view(row: AgentRow) -> AgentView:
+def agent_view(row: AgentRow | Row[Any]) -> AgentView:
     """Return the view of an agent's row."""
     return AgentView(
         id=AgentId(row.id),

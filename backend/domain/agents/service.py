@@ -1,11 +1,13 @@
 """The verbs of agents."""
 
+from typing import Any
+
 import msgspec
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.agents import repository
 from backend.domain.agents.errors import AgentNotFound, AgentNotRunning, KeyReused
-from backend.domain.agents.models import AgentRow
 from backend.domain.agents.rules import CONCIERGE, checked_input, key_trigger, starter_graph
 from backend.domain.agents.views import AgentView
 from backend.domain.flows.service.flows import Flows, RunStart
@@ -91,14 +93,14 @@ class Agents:
     async def _has(self, session: AsyncSession, tenant: TenantId, slug: str) -> bool:
         return await repository.agent(session, tenant, slug) is not None
 
-    async def _row(self, session: AsyncSession, tenant: TenantId, agent: str) -> AgentRow:
+    async def _row(self, session: AsyncSession, tenant: TenantId, agent: str) -> Row[Any]:
         row = await repository.agent(session, tenant, agent)
         if row is None:
             raise AgentNotFound(f"There is no agent {agent!r}.")
         return row
 
 
-def _start(row: AgentRow, *, input: str, thread: str, trigger: str, source: str, by: str) -> RunStart:
+def _start(row: Row[Any], *, input: str, thread: str, trigger: str, source: str, by: str) -> RunStart:
     if row.status != "RUNNING":
         raise AgentNotRunning(f"Agent {row.name!r} is {row.status.lower()}.")
     return RunStart(

@@ -1,10 +1,11 @@
 """Queries of tools and their code."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import or_, select
+from sqlalchemy import Text, bindparam, or_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -13,7 +14,8 @@ from backend.domain.tools.errors import DataCorruption
 from backend.domain.tools.models import CodeRow, ToolRow
 from backend.domain.tools.rules.schema import Schema, stored_schema_fault
 from backend.domain.tools.rules.security import Security
-from backend.foundation.kernel.tables import now_ms
+from backend.domain.tools.views import ToolSchema
+from backend.foundation.kernel.tables import now_ms, table_of
 
 Values = dict[str, Any]
 
@@ -27,6 +29,34 @@ async def tools(session: AsyncSession, tenant: str, ids: Collection[str] | None 
         return list((await session.execute(query)).scalars())
     except msgspec.DecodeError as error:
         raise DataCorruption("The record of an installed tool is no JSON.") from error
+
+
+_TOOL = table_of(ToolRow)
+_OFFERED = select(
+    _TOOL.c.id, _TOOL.c.call_name, _TOOL.c.description, type_coerce(_TOOL.c.input_schema, Text).label("parameters")
+).where(_TOOL.c.tenant == bindparam("of_tenant"), _TOOL.c.id.in_(bindparam("ids", expanding=True)))
+
+
+async def offered(session: AsyncSession, tenant: str, ids: Sequence[str]) -> dict[str, ToolSchema]:
+    """Return the tools with the ids as models see them; every turn of a model asks, so schemas are decoded once."""
+    rows = await session.execute(_OFFERED, {"of_tenant": tenant, "ids": list(ids)})
+    return {
+        row.id: ToolSchema(
+            name=row.call_name, description=row.description, parameters=_stored_schema(row.id, row.parameters)
+        )
+        for row in rows
+    }
+
+
+@lru_cache(maxsize=1024)
+def _stored_schema(tool: str, text: str) -> Schema:
+    try:
+        schema: Schema = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise DataCorruption(f"The record of the tool {tool!r} is no JSON.") from error
+    if fault := stored_schema_fault(text.encode()):
+        raise DataCorruption(f"A stored schema of the tool {tool!r} is wrong: {fault}.")
+    return schema
 
 
 async def tool(session: AsyncSession, tenant: str, name: str) -> ToolRow | None:

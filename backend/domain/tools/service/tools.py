@@ -69,10 +69,10 @@ class Tools:
         """
         caller.require(Permission.TOOLS_READ)
         async with self._db.read(caller.tenant) as session:
-            found = {row.id: row for row in await repository.tools(session, caller.tenant, ids)}
+            found = await repository.offered(session, caller.tenant, ids)
         if missing := [tool for tool in ids if tool not in found]:
             raise ToolUnknown(f"The tool {missing[0]!r} is not installed.")
-        return tuple(_schema(found[tool]) for tool in ids)
+        return tuple(found[tool] for tool in ids)
 
     async def call(
         self, caller: Caller, name: str, arguments: dict[str, Any], *, effect_key: str, deadline_s: float
@@ -197,11 +197,6 @@ def _same(row: ToolRow | None, wanted: dict[str, repository.Values]) -> bool:
     return row is not None and all(
         msgspec.json.encode(getattr(row, key)) == msgspec.json.encode(value) for key, value in wanted[row.id].items()
     )
-
-
-def _schema(row: ToolRow) -> ToolSchema:
-    parameters, _ = repository.schemas_of(row)
-    return ToolSchema(name=row.call_name, description=row.description, parameters=parameters)
 
 
 def _view(row: ToolRow) -> ToolView:
