@@ -14,7 +14,8 @@ from backend.foundation.kernel.errors import Invalid
 
 _READERS = 8
 _POSTGRESQL_POOL = 16
-_BUSY_MS = 15_000
+# How long SQLite itself waits: `inline` goes on from there.
+_BUSY_MS = 1
 _READ_BUSY_MS = 2_000
 
 

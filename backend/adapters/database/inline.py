@@ -7,11 +7,13 @@ The classes have the shape of aiosqlite's, which is what SQLAlchemy's dialect dr
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _STATEMENTS = 512
+_LOCKED_S = 15.0
 
 
 class InlineConnection:
@@ -59,7 +61,7 @@ class InlineConnection:
         if self._threads is None:
             work()
             return
-        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        done = asyncio.get_running_loop().run_in_executor(self._threads, _patiently, work)
         try:
             await asyncio.shield(done)
         except asyncio.CancelledError:
@@ -67,6 +69,19 @@ class InlineConnection:
             # Read, so that nobody complains that it was not.
             _ = done.exception()
             raise
+
+
+def _patiently(work: Callable[[], object]) -> None:
+    """Try again while another process writes: SQLite itself would soon look only every 50 or 100 ms."""
+    until = time.monotonic() + _LOCKED_S
+    while True:
+        try:
+            work()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        else:
+            return
 
 
 class InlineCursor:
