@@ -1,10 +1,18 @@
 """Topics and groups: make, delete, describe, and how far a group is behind."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
-from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.structs import TopicPartition
 
 from backend.adapters.kafka.clients import Admin, Clients, Consumer, TopicFacts, new_topic, subscription, topic_resource
@@ -14,7 +22,10 @@ from backend.adapters.kafka.held import Held
 from backend.adapters.kafka.options import KafkaOptions
 from backend.foundation.kernel.errors import Conflict, NotFound, Unavailable
 
+Answer = TypeVar("Answer")
+
 _LOOK_AGAIN_S = 0.05
+_NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 _OWN_SETTING = 1
 """The source of a setting that was given for this topic; everything else is the broker's."""
 
@@ -101,12 +112,13 @@ class Topics:
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """Return the next offset of each partition that the group has ever committed."""
         async with self._asking(f"ask for the positions of {group!r}") as admin:
-            return {at: place.offset for at, place in (await admin.list_consumer_group_offsets(group)).items()}
+            found = await _coordinated(lambda: admin.list_consumer_group_offsets(group))
+        return {at: place.offset for at, place in found.items()}
 
     async def subscribed(self, group: str) -> set[str]:
         """Return the topics that the members of the group read now."""
         async with self._asking(f"ask for the members of {group!r}") as admin:
-            answers = await admin.describe_consumer_groups([group])
+            answers = await _coordinated(lambda: admin.describe_consumer_groups([group]))
         members = [member for answer in answers for found in answer.groups for member in found[5]]
         # A member between two generations has no metadata yet.
         return {topic for member in members if member[3] for topic in subscription(member[3])}
@@ -149,6 +161,15 @@ class Topics:
         except Unavailable:
             await self._observer.forget()
             raise
+
+
+async def _coordinated(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask until a coordinator of the group answers: a new broker, or one that takes over, has none for a moment."""
+    while True:
+        try:
+            return await ask()
+        except _NO_COORDINATOR:
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 def _is_led(facts: TopicFacts) -> bool:
