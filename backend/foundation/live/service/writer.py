@@ -39,13 +39,14 @@ class RunWriter:
         self._texts: list[str] = []
         self._characters = 0
         self._waiting: list[bytes] = []
+        self._rested = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self.lost = 0
         """How many entries the store did not take."""
 
     def token(self, path: str, text: str) -> None:
-        """Add a piece of the answer; it is on its way within 15 ms."""
+        """Add a piece of the answer: the first is on its way at once, later ones go together every 15 ms."""
         if path != self._path:
             self._close_text()
             self._path = path
@@ -55,7 +56,7 @@ class RunWriter:
             self._close_text()
             self._flush_after(0)
         else:
-            self._flush_after(_DELAY_S)
+            self._flush_after(max(0.0, self._rested - asyncio.get_running_loop().time()))
 
     def tool(self, path: str, data: dict[str, Any]) -> None:
         """Show a tool call: ``name``, ``status`` and, as far as known, ``arguments``, ``result``, ``duration_ms``."""
@@ -108,6 +109,7 @@ class RunWriter:
             self._append("token", self._path, {"text": "".join(self._texts)})
             self._texts.clear()
             self._characters = 0
+            self._rested = asyncio.get_running_loop().time() + _DELAY_S
 
     def _flush_after(self, delay_s: float) -> None:
         if self._flushing is not None or (self._timer is not None and delay_s):

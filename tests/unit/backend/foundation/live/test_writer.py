@@ -112,6 +112,19 @@ async def test_order_is_kept_over_paths_and_kinds(store: Store, run: RunWriter) 
     assert [entry.seq for entry in store.entries] == list(range(1, 8))
 
 
+async def test_the_first_piece_goes_at_once_and_later_ones_go_together(
+    store: Store, run: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CHT-3."""
+    monkeypatch.setattr("backend.foundation.live.service.writer._DELAY_S", 60.0)
+    run.token("a", "one ")
+    await until(lambda: bool(store.appends))
+    for word in ("two ", "three ", "four"):
+        run.token("a", word)
+    await run.flush()
+    assert [[entry.data["text"] for entry in entries] for entries in store.appends] == [["one "], ["two three four"]]
+
+
 async def test_the_end_is_told_also_to_those_who_wait_without_the_stream(store: Store, run: RunWriter) -> None:
     """CHT-3."""
     run.status({"status": "RUNNING"})
