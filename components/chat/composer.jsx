@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useParams } from "react-router";
 import ArrowUp from "lucide-react/dist/esm/icons/arrow-up.mjs";
 import Square from "lucide-react/dist/esm/icons/square.mjs";
-import { adopt, put, readDraft, take, useOutbox, writeDraft } from "./outbox.js";
+import { adopt, inherit, put, readDraft, take, useOutbox, writeDraft } from "./outbox.js";
 
 export const FILL = "autoweave:fill";
 
@@ -72,6 +72,7 @@ export function Composer({ owner, running, stopping, online = true, taken = [], 
     if (!online) tried.current.clear();
     if (!owner || !online) return;
     const again = () => {
+      if (!thread) inherit(owner);
       const late = (item) => Date.now() - (tried.current.get(item.id) ?? 0) > AGAIN_MS;
       outbox.filter((item) => item.thread === thread && !taken.includes(item.id) && late(item)).forEach(deliver);
     };

@@ -1,5 +1,6 @@
 """Talking to an agent: answers, tools, stop, reload, a second tab, the history."""
 
+import asyncio
 import json
 import re
 
@@ -136,6 +137,41 @@ async def test_a_lost_connection_shows_one_bar_and_catches_up_without_a_reload(h
         await expect(page.get_by_text("Connection lost")).to_have_count(0)
         await expect(page.get_by_role("log").get_by_text("What is 2 + 2?")).to_have_count(1)
         assert await page.evaluate("window.sameDocument")
+
+
+async def test_tabs_that_begin_a_chat_at_the_same_moment_each_get_their_own(house: House) -> None:
+    """CHT-1. What waits to be sent is stored for all tabs of a browser."""
+    async with house.person() as context:
+        tabs = [await context.new_page() for _ in range(2)]
+        words = ["What is 2 + 2?", "What is 3 + 3?"]
+        for tab, text in zip(tabs, words, strict=True):
+            await (await new_chat(tab)).fill(text)
+        await asyncio.gather(*(message_box(tab).press("Enter") for tab in tabs))
+        for tab, text, other in zip(tabs, words, reversed(words), strict=True):
+            await expect(tab).to_have_url(re.compile(r"/chat/thr_\w+$"))
+            await expect(tab.get_by_role("article", name="Answer", exact=True)).to_be_visible()
+            await expect(tab.get_by_role("log").get_by_text(text)).to_have_count(1)
+            await expect(tab.get_by_role("log").get_by_text(other)).to_have_count(0)
+        assert tabs[0].url != tabs[1].url
+
+
+async def test_what_a_closed_tab_could_not_send_is_sent_by_the_next(house: House) -> None:
+    """CHT-1."""
+    async with house.person() as context:
+        page = await context.new_page()
+        await new_chat(page)
+        await context.set_offline(True)
+        await page.evaluate("window.dispatchEvent(new Event('pagehide'))")
+        await message_box(page).fill("What is 5 + 5?")
+        await message_box(page).press("Enter")
+        await expect(page.get_by_text("Goes out when the connection is back")).to_be_visible()
+        await page.close()
+        await context.set_offline(False)
+        second = await context.new_page()
+        await second.goto("/chat")
+        await expect(second).to_have_url(re.compile(r"/chat/thr_\w+$"), timeout=30_000)
+        await expect(second.get_by_role("article", name="Answer", exact=True)).to_be_visible()
+        await expect(second.get_by_role("log").get_by_text("What is 5 + 5?")).to_have_count(1)
 
 
 async def test_what_was_typed_survives_a_reload(house: House) -> None:
