@@ -30,6 +30,10 @@ class ChildGone(Exception):
         self.signal = signal
 
 
+class NotTaken(ChildGone):
+    """It ended before it had read the whole request: nothing of it was done."""
+
+
 class ChildLate(Exception):
     """The child did not answer in time."""
 
@@ -88,6 +92,7 @@ class ChildProcess:
 
         Raises:
             ChildGone: it died, by itself or by its own timer.
+            NotTaken: it died before it had taken the request.
             ChildLate: it did not answer within ``deadline_s``.
         """
         try:
@@ -97,7 +102,10 @@ class ChildProcess:
                 return await read(self._reader, answer_max)
         except TimeoutError as error:
             raise ChildLate from error
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
+        except ConnectionError as error:
+            # A socket that is closed with nothing unread in it is at its end; only one with a rest is reset or broken.
+            raise NotTaken(await self._own_signal()) from error
+        except asyncio.IncompleteReadError as error:
             raise ChildGone(await self._own_signal()) from error
         except BadFrame as error:
             raise ChildGone(0) from error

@@ -8,7 +8,7 @@ from typing import Literal
 from backend.adapters.wasmtime.answers import Ended, Loaded, opened, understood
 from backend.adapters.wasmtime.compiler import Compiler, Native
 from backend.adapters.wasmtime.pool import Busy, Pool
-from backend.adapters.wasmtime.process import ChildGone, ChildLate, ChildProcess
+from backend.adapters.wasmtime.process import ChildGone, ChildLate, ChildProcess, NotTaken
 from backend.adapters.wasmtime.settings import SandboxSettings
 from backend.domain.tools.errors import ModuleRefused
 from backend.domain.tools.ports import SandboxCall, SandboxHealth, SandboxResult
@@ -70,10 +70,11 @@ class WasmtimeSandbox:
         self._calls += 1
         try:
             native = await self._find(call)
-            async with self._pool.lend() as child:
-                await self._load(child, call, native)
-                result = await self._run(child, call)
-                return replace(result, cache=_cache(native))
+            try:
+                return await self._in_child(call, native)
+            except NotTaken:
+                # It was dying as it was lent, and has seen nothing of the call.
+                return await self._in_child(call, native)
         except Busy as busy:
             return SandboxResult(outcome="busy", error=str(busy))
         except Unavailable as error:
@@ -101,6 +102,12 @@ class WasmtimeSandbox:
 
     async def close(self) -> None:
         await self._pool.close()
+
+    async def _in_child(self, call: SandboxCall, native: Native | None) -> SandboxResult:
+        async with self._pool.lend() as child:
+            await self._load(child, call, native)
+            result = await self._run(child, call)
+            return replace(result, cache=_cache(native))
 
     async def _find(self, call: SandboxCall) -> Native | None:
         """Have the module compiled before a child is taken, so that no other call waits for that; unless one has it."""
