@@ -138,6 +138,9 @@ async def test_a_run_that_kills_every_worker_is_ended_as_a_crash_loop(stand: Sta
         await stand.worker(replaces=worker.name)
         ended = await backend.flows.finished(person(tenant), run.id, 30)
         assert (ended.status, ended.error_code) == ("FAILED", "crash_loop")
+        (letter,) = await backend.bus.dead_letters(person(tenant))
+        assert (letter.consumer, letter.type) == ("flows", "agents.start_run.v1")
+        assert '"hello"' in letter.payload
 
 
 async def is_finished(backend: Backend, tenant: TenantId, run: RunView) -> bool:

@@ -7,7 +7,7 @@ from backend.domain.flows.repository import runs as rows
 from backend.domain.flows.rules import MAX_CLAIMS
 from backend.foundation.bus.service import BusService
 from backend.foundation.events.envelope import Event
-from backend.foundation.events.types import RunFinished
+from backend.foundation.events.types import RunFinished, StartRun
 from backend.foundation.kernel.errors import AutoWeaveError
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import TenantId
@@ -23,12 +23,23 @@ async def end_overdue(db: Database, bus: BusService) -> int:
     async with db.system_write() as session:
         overdue = await rows.take_overdue(session, lock=True)
         for run in overdue:
-            error = CrashLoop("The run was claimed five times without a step forward.")
             if run["claims"] < MAX_CLAIMS:
-                error = DeadlineExceeded("The run was not done in its time.")
-            await end_with(session, bus, run, "FAILED", error)
+                await end_with(session, bus, run, "FAILED", DeadlineExceeded("The run was not done in its time."))
+                continue
+            error = CrashLoop("The run was claimed five times without a step forward.")
+            if await end_with(session, bus, run, "FAILED", error):
+                await bus.give_up(session, "flows", _again(run), error, run["claims"])
     hit("flows.overdue.after")
     return len(overdue)
+
+
+def _again(run: dict[str, Any]) -> Event:
+    """Return the event that would start the run anew."""
+    return Event(
+        type="agents.start_run.v1", tenant=TenantId(run["tenant"]), key=run["lane"], source="/flows",
+        subject=run["id"], traceparent=run["traceparent"],
+        data=StartRun(agent=run["agent"], input=run["input"], thread=run["thread"]),
+    )  # fmt: skip
 
 
 async def end_with(

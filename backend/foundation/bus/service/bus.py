@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus import repository
 from backend.foundation.bus.models import DeadLetterRow
-from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Reader, TopicInfo
+from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Partition, Reader, TopicInfo
 from backend.foundation.bus.rules import group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
-from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional
+from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, dead_letter
 from backend.foundation.bus.views import DeadLetterView, OutboxView
 from backend.foundation.events.codec import encode, entry_of
 from backend.foundation.events.envelope import Event
@@ -174,6 +174,21 @@ class BusService:
         async with self._db.system_read() as session:
             waiting, oldest_ms = await repository.backlog(session)
         return OutboxView(waiting=waiting, oldest_ms=oldest_ms)
+
+    async def give_up(
+        self, session: AsyncSession, consumer: str, event: Event, error: Exception, attempts: int
+    ) -> None:
+        """Keep an event whose work cannot be done where a person finds it, in the session's transaction.
+
+        Args:
+            consumer: the room that gave up.
+            event: what would begin the work again.
+            error: why.
+            attempts: how often it was tried.
+        """
+        topic, key, headers, value = encode(event)
+        delivery = Delivery(Message(topic, key, headers, value), Partition(topic, -1), event.id, 0)
+        await repository.insert_dead(session, [dead_letter(consumer, delivery, event, error, attempts)])
 
     async def dead_letters(
         self, caller: Caller, *, consumer: str | None = None, before: int | None = None, limit: int = 50
