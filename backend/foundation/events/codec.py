@@ -40,7 +40,7 @@ class UnknownEventType(Undecodable):
     """The type is not in the catalogue."""
 
     code = "event_type_unknown"
-    hint = "Use a type of the catalogue; /asyncapi.yaml lists them."
+    hint = "Use a type of the catalogue; docs/guides/events.md lists them."
 
 
 class BadPayload(Undecodable):
