@@ -43,6 +43,8 @@ class Listener:
         self._link: Link = server.link()
         self._ears: dict[str, set[Ear]] = {}
         self._active: set[str] = set()
+        self._ready = False
+        """Whether the link is past its greeting, which would take the answer to a command for its own."""
         self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
@@ -55,7 +57,7 @@ class Listener:
             self._task = asyncio.create_task(self._run())
         try:
             missing = [key for key in ear.keys if key not in self._active]
-            if missing and self._link.is_connected:
+            if missing and self._ready:
                 await self._send("SUBSCRIBE", *missing)
             async with asyncio.timeout(_JOIN_S), self._changed:
                 await self._changed.wait_for(lambda: self._active.issuperset(ear.keys))
@@ -77,7 +79,7 @@ class Listener:
             if not ears:
                 del self._ears[key]
                 self._active.discard(key)
-                if self._link.is_connected:
+                if self._ready:
                     await self._send_quietly("UNSUBSCRIBE", key)
 
     async def close(self) -> None:
@@ -92,6 +94,7 @@ class Listener:
         while True:
             try:
                 await connect(self._link)
+                self._ready = True
                 if self._ears:
                     await self._send("SUBSCRIBE", *self._ears)
                 if not first:
@@ -107,6 +110,7 @@ class Listener:
                 # A fault with one notice must not end the hearing of all others.
                 log.exception("live.listener_failed")
             finally:
+                self._ready = False
                 self._active.clear()
                 await self._link.disconnect(nowait=True)
             await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 - jitter

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from backend.adapters.valkey import follower, listener, server
 from backend.adapters.valkey.live import ValkeyLive
@@ -162,6 +163,34 @@ async def test_a_channel_can_be_left_and_joined_again(live_store: ValkeyLive) ->
         async with live_store.listen("a") as notices:
             await live_store.notify("a", str(number).encode())
             assert await take(notices, 1) == [Notice("a", str(number).encode())]
+
+
+@pytest.mark.parametrize("going", ["leaves", "is joined"])
+async def test_whoever_comes_or_goes_while_the_connection_is_greeted_disturbs_nobody(
+    valkey_url: str, valkey_namespace: str, going: str
+) -> None:
+    """A command between the greeting and its answer would get the greeting's, and the greeting that of the command."""
+
+    async def hear(store: ValkeyLive) -> None:
+        async with store.listen("a"):
+            await asyncio.Event().wait()
+
+    with capture_logs() as said:
+        for turns in range(30):
+            store = ValkeyLive(valkey_url, namespace=valkey_namespace)
+            first = asyncio.create_task(hear(store))
+            # No waiting: each count is another moment of the greeting.
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if going == "leaves":
+                first.cancel()
+            async with store.listen("b") as notices:
+                await store.notify("b", b"x")
+                assert await take(notices, 1) == [Notice("b", b"x")]
+            first.cancel()
+            await asyncio.wait([first])
+            await store.close()
+    assert said == []
 
 
 async def test_equal_notices_that_wait_are_sent_once(live_store: ValkeyLive) -> None:
