@@ -105,6 +105,8 @@ function matches(items, query) {
 function PaletteList({ items, close }) {
   const [query, setQuery] = useState("");
   const [at, setAt] = useState(0);
+  // Who types faster than the list comes has pressed Enter before there was anything to go to.
+  const [hasty, setHasty] = useState(false);
   const id = useId();
   const navigate = useNavigate();
   const found = useMemo(() => matches(items, query), [items, query]);
@@ -118,6 +120,9 @@ function PaletteList({ items, close }) {
     close();
     navigate(item.href);
   };
+  useEffect(() => {
+    if (hasty) go(found[0]);
+  }, [hasty, found]);
   const onKeyDown = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
@@ -125,6 +130,7 @@ function PaletteList({ items, close }) {
       setAt((current + step + found.length) % Math.max(found.length, 1));
     } else if (event.key === "Enter") {
       event.preventDefault();
+      if (items.length === 0) setHasty(true);
       go(found[current]);
     }
   };
@@ -145,6 +151,7 @@ function PaletteList({ items, close }) {
           onChange={(event) => {
             setQuery(event.target.value);
             setAt(0);
+            setHasty(false);
           }}
           onKeyDown={onKeyDown}
         />
@@ -170,7 +177,7 @@ function PaletteList({ items, close }) {
           );
         })}
       </div>
-      {found.length === 0 && <p className="group" role="status">Nothing matches “{query}”.</p>}
+      {items.length > 0 && found.length === 0 && <p className="group" role="status">Nothing matches “{query}”.</p>}
     </>
   );
 }
