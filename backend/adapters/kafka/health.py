@@ -42,7 +42,7 @@ async def _knock(server: str, timeout_s: float) -> str:
         return f"nothing listens on {server}"
     except OSError as error:
         return f"{server} cannot be reached ({error.strerror or type(error).__name__})"
-    writer.close()
+    writer.transport.abort()
     return ""
 
 
@@ -99,7 +99,8 @@ async def _speaks_tls(server: str) -> bool:
         _, writer = await asyncio.open_connection(*_address(server), ssl=context)
     except OSError as error:
         return isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
-    writer.close()
+    # A polite end of TLS would wait for the other side's.
+    writer.transport.abort()
     return True
 
 
