@@ -114,5 +114,6 @@ def test_what_carries_content_is_named_by_its_tenant() -> None:
     named = {name: rule for name, rule in vars(rules).items() if name.endswith(("_channel", "_stream"))}
     without = {name for name, rule in named.items() if "tenant" not in rule.__code__.co_varnames}
     assert without == {
-        "run_stream", "runs_channel", "cancel_channel", "outbox_channel", "sessions_channel", "health_channel",
+        "run_stream", "runs_channel", "cancel_channel", "ended_channel", "outbox_channel", "sessions_channel",
+        "health_channel",
     }  # fmt: skip
