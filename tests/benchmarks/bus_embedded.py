@@ -33,7 +33,8 @@ from tests.fixtures.valkey import PrivateValkey
 
 _ASK, _ANSWER = "agents.start_run.v1", "flows.run_finished.v1"
 _KEYS = 500
-_WINDOW = 3_000
+# Below what a watcher keeps for a reader that falls behind: it drops the oldest, and the asker would wait for ever.
+_WINDOW = 1_800
 
 
 class _Signals:
