@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.flows.repository.commits import Commit, Verdict, write_group
@@ -12,6 +13,7 @@ from backend.foundation.kernel.errors import AutoWeaveError, Fenced, Unavailable
 from backend.foundation.kernel.ports import Database
 
 _GROUP = 64
+_log = structlog.get_logger("flows.commits")
 
 
 class Outbox(Protocol):
@@ -86,6 +88,8 @@ class Committer:
 def _plain(error: Exception) -> AutoWeaveError:
     if isinstance(error, AutoWeaveError):
         return error
+    # Whoever waits learns only that it was not stored.
+    _log.error("commit_failed", exc_info=error)
     failure = Unavailable("The step could not be stored.")
     failure.__cause__ = error
     return failure
