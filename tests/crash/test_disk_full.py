@@ -14,6 +14,7 @@ from tests.crash.stand import Stand, person
 from tests.crash.test_failpoints_of_the_bus import count_of_ended, talk
 from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
 from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.runs import finished
 from tests.fixtures.waiting import until
 
 pytestmark = [pytest.mark.crash, pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]
@@ -78,7 +79,7 @@ async def test_a_run_whose_worker_can_store_nothing_more_ends_when_there_is_room
         assert (await backend.flows.get(person(tenant), run.id)).status == "RUNNING"
         assert sound(sqlite_file) == "ok"
         resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        ended = await backend.flows.finished(person(tenant), run.id, 30)
+        ended = await finished(backend, person(tenant), run.id, 30)
         assert ended.status == "SUCCEEDED", worker.said()
         assert await count_of_ended(backend) == 2
         await exact(backend, model_stub)

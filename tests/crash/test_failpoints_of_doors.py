@@ -15,6 +15,7 @@ from tests.crash.stand import ROOT, Stand, person
 from tests.crash.test_failpoints import answered
 from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
 from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.runs import finished
 from tests.fixtures.waiting import until
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
@@ -65,7 +66,7 @@ async def test_a_stop_whose_process_was_killed_can_be_asked_for_again(
         await model_stub.until(lambda requests: requests[-1] if requests[-1]["sent"] > 1 else None, 20)
         assert await stand.door(tenant, "cancel", run.id, failpoints=f"{failpoint}=kill") == -9
         assert await stand.door(tenant, "cancel", run.id) == 0
-        ended = await backend.flows.finished(person(tenant), run.id, 10)
+        ended = await finished(backend, person(tenant), run.id, 10)
         assert ended.status == "CANCELLED", first.said()
         await exact(backend, model_stub)
 

@@ -14,6 +14,7 @@ from backend.governance.budgets.rules import Limits
 from tests.crash.ledger import faults, model_calls, relayed
 from tests.crash.stand import Stand, person
 from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.runs import finished
 from tests.fixtures.waiting import until
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
@@ -47,7 +48,7 @@ async def test_a_worker_killed_at_a_retry_leaves_a_run_that_tries_again(
         run = await backend.agents.run(person(tenant), "concierge", input="hello #fail 1 500")
         assert await first.died() == -9
         await stand.worker(replaces=first.name)
-        ended = await backend.flows.finished(person(tenant), run.id, 30)
+        ended = await finished(backend, person(tenant), run.id, 30)
         assert (ended.status, ended.output) == ("SUCCEEDED", "You said: hello #fail 1 500")
         await exact(backend, model_stub)
     assert model_calls(model_stub) == 2
@@ -63,7 +64,7 @@ async def test_a_worker_killed_at_an_overdue_run_leaves_it_to_another_that_ends_
         run = await start(backend, tenant, Limits(wall_s=1))
         assert await first.died() == -9
         await stand.worker(replaces=first.name)
-        ended = await backend.flows.finished(person(tenant), run, 30)
+        ended = await finished(backend, person(tenant), run, 30)
         assert (ended.status, ended.error_code) == ("FAILED", "deadline_exceeded")
         await exact(backend, model_stub)
 
@@ -96,7 +97,7 @@ async def go_on_and_stop(stand: Stand, stub: ModelStub, failpoints: str, *, drai
         await stand.worker(replaces=first.name)
         await until(lambda: asyncio.to_thread(lambda: model_calls(stub) > before), 30)
         await backend.flows.cancel(person(tenant), run.id)
-        assert (await backend.flows.finished(person(tenant), run.id, 10)).status == "CANCELLED"
+        assert (await finished(backend, person(tenant), run.id, 10)).status == "CANCELLED"
         await exact(backend, stub)
 
 
@@ -112,7 +113,7 @@ async def test_a_worker_killed_while_it_takes_over_is_itself_replaced(
         second = await stand.worker(replaces=first.name, failpoints=f"{failpoint}=kill")
         assert await second.died() == -9
         await stand.worker(replaces=first.name)
-        assert (await backend.flows.finished(person(tenant), run.id, 30)).output == "You said: hello"
+        assert (await finished(backend, person(tenant), run.id, 30)).output == "You said: hello"
         await exact(backend, model_stub)
     assert model_calls(model_stub) == 1
 

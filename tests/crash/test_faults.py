@@ -11,6 +11,7 @@ from backend.foundation.kernel.ids import TenantId, ThreadId
 from tests.crash.stand import Stand, person
 from tests.crash.test_failpoints import answered, steps
 from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.runs import finished
 from tests.fixtures.valkey import PrivateValkey
 from tests.fixtures.waiting import until
 
@@ -108,7 +109,7 @@ async def test_a_stop_keeps_what_came_and_takes_less_than_a_second(stand: Stand,
         await stand.worker()
         thread, run = await begun(backend, tenant, LONG, model_stub)
         await backend.flows.cancel(person(tenant), run.id)
-        ended = await backend.flows.finished(person(tenant), run.id, 1.0)
+        ended = await finished(backend, person(tenant), run.id, 1.0)
         assert ended.status == "CANCELLED"
         assert ended.output
         await until(lambda: answered(backend, tenant, thread))
@@ -136,7 +137,7 @@ async def test_a_run_that_kills_every_worker_is_ended_as_a_crash_loop(stand: Sta
             worker = await stand.worker(failpoints="flows.turn.before_started=kill", replaces=worker.name)
             assert await worker.died() == -9
         await stand.worker(replaces=worker.name)
-        ended = await backend.flows.finished(person(tenant), run.id, 30)
+        ended = await finished(backend, person(tenant), run.id, 30)
         assert (ended.status, ended.error_code) == ("FAILED", "crash_loop")
         (letter,) = await backend.bus.dead_letters(person(tenant))
         assert (letter.consumer, letter.type) == ("flows", "agents.start_run.v1")

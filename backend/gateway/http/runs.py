@@ -50,7 +50,9 @@ class Runs:
         )
         if EVENT_STREAM in request.headers.get("accept", "").lower():
             return self._stream(request, caller, run)
-        return _answer(*await backend.flows.outcome(caller, run, _LONGEST_WAIT_S if asked.wait else 0), asked=True)
+        if asked.wait:
+            return _answer(*await backend.flows.outcome(caller, run, _LONGEST_WAIT_S), asked=True)
+        return _answer(*await backend.flows.with_steps(caller, run.id), asked=True)
 
     async def get(self, request: Request) -> Response:
         """Return a run with its steps."""

@@ -129,10 +129,6 @@ class Flows:
             else:
                 await self._live.notify(cancel_channel(), row.id.encode())
 
-    async def finished(self, caller: Caller, run: str, timeout_s: float) -> RunView:
-        """Wait for a run's end; return it as it is then, or after the time-out."""
-        return (await self.outcome(caller, await self.get(caller, run), timeout_s))[0]
-
     async def outcome(self, caller: Caller, run: RunView, timeout_s: float) -> tuple[RunView, list[StepView]]:
         """Wait for the end of a run that was just looked at; return it with its steps, or as it is after the time-out.
 

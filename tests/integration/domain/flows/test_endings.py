@@ -5,18 +5,19 @@ import asyncio
 from backend.domain.flows.views import RunView
 from backend.foundation.live.rules import ended_channel
 from tests.fixtures.engine import Engine
+from tests.fixtures.runs import finished
 
 
 async def test_the_end_is_heard_by_all_who_wait(engine: Engine) -> None:
     run = await _start(engine, "hello")
-    ended = await asyncio.gather(*(engine.backend.flows.finished(engine.ada, run.id, 20) for _ in range(3)))
+    ended = await asyncio.gather(*(finished(engine.backend, engine.ada, run.id, 20) for _ in range(3)))
     assert {view.status for view in ended} == {"SUCCEEDED"}
 
 
 async def test_odd_notices_end_no_waiting(engine: Engine) -> None:
-    flows, live = engine.backend.flows, engine.backend.live
+    live = engine.backend.live
     run = await _start(engine, "hello #tokens 10 #slow 50")
-    waiting = asyncio.create_task(flows.finished(engine.ada, run.id, 20))
+    waiting = asyncio.create_task(finished(engine.backend, engine.ada, run.id, 20))
     await engine.model_asked(1)
     for payload in (b"run_of_somebody_else", b"", b"\xff\xfe"):
         await live.notify(ended_channel(), payload)
@@ -26,7 +27,7 @@ async def test_odd_notices_end_no_waiting(engine: Engine) -> None:
 async def test_a_waiter_whose_time_is_over_gets_the_run_as_it_is(engine: Engine) -> None:
     run = await _start(engine, "hello #tokens 20 #slow 80")
     await engine.model_asked(1)
-    assert (await engine.backend.flows.finished(engine.ada, run.id, 0.05)).status == "RUNNING"
+    assert (await finished(engine.backend, engine.ada, run.id, 0.05)).status == "RUNNING"
 
 
 async def _start(engine: Engine, text: str) -> RunView:

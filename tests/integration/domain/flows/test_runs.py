@@ -10,6 +10,7 @@ from backend.domain.flows.errors import RunNotFound
 from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import Forbidden
 from tests.fixtures.engine import Engine
+from tests.fixtures.runs import finished
 from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -60,9 +61,9 @@ async def test_runs_of_one_thread_go_one_after_the_other_and_those_of_others_bes
     slow = await backend.agents.run(ada, "concierge", input="first #tokens 20 #slow 50", thread="thr_1")
     queued = await backend.agents.run(ada, "concierge", input="second", thread="thr_1")
     other = await backend.agents.run(ada, "concierge", input="other", thread="thr_2")
-    assert (await backend.flows.finished(ada, other.id, 10)).status == "SUCCEEDED"
+    assert (await finished(backend, ada, other.id, 10)).status == "SUCCEEDED"
     assert (await backend.flows.get(ada, queued.id)).status == "QUEUED"
-    first, second = [await backend.flows.finished(ada, run.id, 20) for run in (slow, queued)]
+    first, second = [await finished(backend, ada, run.id, 20) for run in (slow, queued)]
     assert first.finished_ms <= second.started_ms
 
 
