@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
-from backend.adapters.kafka.backoff import Backoff
 from backend.adapters.kafka.clients import Clients, Producer
 from backend.adapters.kafka.ending import end_producer
 from backend.adapters.kafka.failures import FAILURES
 from backend.adapters.kafka.options import KafkaOptions
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
 
 _log = structlog.get_logger(__name__)

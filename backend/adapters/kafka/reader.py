@@ -8,13 +8,13 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import TopicPartition
 
-from backend.adapters.kafka.backoff import Backoff
 from backend.adapters.kafka.clients import Consumer, is_member
 from backend.adapters.kafka.ending import end_consumer
 from backend.adapters.kafka.failures import FAILURES, answered
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.records import Partitions, decode_all
 from backend.foundation.bus.ports import Partition, Sink
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Fenced
 
 _log = structlog.get_logger(__name__)

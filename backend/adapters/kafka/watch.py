@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from aiokafka.structs import TopicPartition
 
-from backend.adapters.kafka.backoff import Backoff
 from backend.adapters.kafka.clients import Clients, Consumer
 from backend.adapters.kafka.ending import end_consumer
 from backend.adapters.kafka.failures import FAILURES
@@ -17,6 +16,7 @@ from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.records import Record, decode
 from backend.adapters.kafka.topics import Topics
 from backend.foundation.bus.ports import Delivery, Partition
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
 
 _log = structlog.get_logger(__name__)

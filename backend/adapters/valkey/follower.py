@@ -1,7 +1,6 @@
 """One blocking read for all streams that a process follows, fanned out in memory."""
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -10,6 +9,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from backend.adapters.valkey.server import Link, Reply, Script, Server, connect, pack
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Invalid
 from backend.foundation.kernel.ids import new_id
 
@@ -168,24 +168,23 @@ class Follower:
             await self._server.run(WAKE, [self._wake_key], [])
 
     async def _run(self) -> None:
-        backoff = _FIRST_WAIT_S
+        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         while True:
             link = self._server.link()
             try:
                 await connect(link)
                 while True:
                     await self._read(link)
-                    backoff = _FIRST_WAIT_S
+                    backoff.reset()
             except (RedisError, OSError, TimeoutError) as error:
-                if backoff == _FIRST_WAIT_S:
+                if backoff.fresh:
                     log.warning("live.reader_lost", error=str(error))
             except Exception:
                 # An odd entry or a fault in a reader must not end the reading of all others.
                 log.exception("live.reader_failed")
             finally:
                 await link.disconnect(nowait=True)
-            await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _LONGEST_WAIT_S)
+            await backoff.wait()
 
     async def _read(self, link: Link) -> None:
         followed = {key: stream.cursor for key, stream in self._streams.items() if stream.cursor is not None}

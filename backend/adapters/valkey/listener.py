@@ -1,7 +1,6 @@
 """One subscription connection for all channels that a process listens to."""
 
 import asyncio
-import random
 from collections.abc import Iterable
 from typing import cast
 
@@ -10,6 +9,7 @@ from redis.exceptions import RedisError
 
 from backend.adapters.valkey.follower import Mailbox
 from backend.adapters.valkey.server import Link, Reply, Server, connect, pack
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.live.ports import Notice
 
@@ -89,7 +89,7 @@ class Listener:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        backoff = _FIRST_WAIT_S
+        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         first = True
         while True:
             try:
@@ -102,9 +102,9 @@ class Listener:
                 first = False
                 while True:
                     await self._read()
-                    backoff = _FIRST_WAIT_S
+                    backoff.reset()
             except (RedisError, OSError, TimeoutError) as error:
-                if backoff == _FIRST_WAIT_S:
+                if backoff.fresh:
                     log.warning("live.listener_lost", error=str(error))
             except Exception:
                 # A fault with one notice must not end the hearing of all others.
@@ -113,8 +113,7 @@ class Listener:
                 self._ready = False
                 self._active.clear()
                 await self._link.disconnect(nowait=True)
-            await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 - jitter
-            backoff = min(backoff * 2, _LONGEST_WAIT_S)
+            await backoff.wait()
 
     async def _read(self) -> None:
         reply = await self._link.read_response(disable_decoding=True, timeout=_IDLE_S)

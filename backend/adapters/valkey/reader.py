@@ -16,6 +16,7 @@ from backend.adapters.valkey.messages import delivery_of
 from backend.adapters.valkey.server import Line, Link, Reply, Server, connect, pack
 from backend.adapters.valkey.topics import Topics
 from backend.foundation.bus.ports import Delivery, Partition, Sink
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ids import new_id
 
@@ -106,7 +107,7 @@ class ValkeyReader:
         await self._leave_group()
 
     async def _read_forever(self) -> None:
-        backoff = _FIRST_WAIT_S
+        backoff = Backoff(_FIRST_WAIT_S, _LONGEST_WAIT_S)
         while not self._stopping:
             link = self._server.link()
             try:
@@ -115,12 +116,11 @@ class ValkeyReader:
                 while not self._stopping:
                     await self._apply_changes()
                     await self._read(link)
-                    backoff = _FIRST_WAIT_S
+                    backoff.reset()
             except (RedisError, OSError, TimeoutError, Unavailable) as error:
-                if backoff == _FIRST_WAIT_S:
+                if backoff.fresh:
                     log.warning("bus.reader_lost", error=str(error))
-                await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 - jitter
-                backoff = min(backoff * 2, _LONGEST_WAIT_S)
+                await backoff.wait()
             except Exception:
                 # A fault in the sink must not end the consumer: it starts again from the cursors.
                 log.exception("bus.reader_failed")
