@@ -14,7 +14,7 @@ MORE = {
     "kernel": {"backoff", "caller", "ids", "clock", "work", "tables", "failpoints"},
     "events": {"envelope", "types", "codec", "names"},
     # Spans, logs and figures are called by every room as functions, not as verbs of a service.
-    "telemetry": {"tracing", "logs", "metrics", "asgi", "attributes"},
+    "telemetry": {"tracing", "logs", "metrics", "attributes"},
     # Registries of one file an entry.
     "flows": {"nodes"},
     "tools": {"starter"},
