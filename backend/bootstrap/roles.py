@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 import structlog
 
+from backend.bootstrap.collector import spare_what_stays
 from backend.bootstrap.settings import Settings
 from backend.bootstrap.wiring import open_built
 
@@ -38,7 +39,7 @@ async def run_worker(
         loop.add_signal_handler(number, stopped.set)
     async with open_built(settings, roles, worker_id, member) as built:
         await built.prepare_tenants()
-        await built.start(roles, replaces)
+        await built.start(roles, replaces, loaded=spare_what_stays)
         ready()
         _log.info("worker_ready", roles=sorted(roles), worker=worker_id, pid=os.getpid())
         await stopped.wait()

@@ -59,14 +59,20 @@ class Built:
         await self.backend.tools.install_starters(tenant)
         await self.backend.agents.install_starter(tenant)
 
-    async def start(self, roles: Collection[str], replaces: str) -> None:
-        """Begin the work of the roles; what needs the broker begins when it answers, runs do not wait for it."""
+    async def start(self, roles: Collection[str], replaces: str, loaded: Callable[[], None] = lambda: None) -> None:
+        """Begin the work of the roles; what needs the broker begins when it answers, runs do not wait for it.
+
+        Args:
+            roles: of the process.
+            replaces: a dead worker whose leases are given back at once.
+            loaded: called, some time after, when all that the process needs has been imported.
+        """
         if "agents" in roles:
             await self.worker.start(replaces=replaces)
             self._agents_started = True
             await self._tell_figures()
         self._tasks.append(asyncio.create_task(self._work_on_the_bus(roles), name="bus"))
-        self._tasks.append(asyncio.create_task(self._warm_up(), name="warm-up"))
+        self._tasks.append(asyncio.create_task(self._warm_up(loaded), name="warm-up"))
 
     async def stop(self) -> None:
         """Take nothing new, let what is at work end, then send what it wrote; the rest waits in its rows."""
@@ -77,11 +83,12 @@ class Built:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _warm_up(self) -> None:
+    async def _warm_up(self, loaded: Callable[[], None]) -> None:
         """Make ready what the first message would wait for."""
         if self._agents_started:
             await self.backend.tools.warm()
             await self.backend.models.warm()
+        loaded()
 
     async def _tell_figures(self) -> None:
         """Put what only this process knows into its heartbeat, for the health page of another."""
