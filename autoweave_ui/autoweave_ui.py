@@ -1,4 +1,4 @@
-"""The app: pages in front, the gateway's routes beside them, the backend behind."""
+"""The pages' app, with the backend open for as long as it serves; the gateway stands in front of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,6 @@ from autoweave_ui.serving import front_door
 from autoweave_ui.shell import blank_frame
 from autoweave_ui.tabs import keep_tabs
 from backend.bootstrap.settings import load
-from backend.gateway.http import gateway
 from components.basics.broken import broken_page
 from state.notices import on_exception
 
@@ -25,9 +24,11 @@ settings = load()
 async def backend() -> AsyncIterator[None]:
     """Open the rooms for as long as the server runs: once in each of its processes."""
     # The build of the pages imports this module too, and needs none of the adapters.
+    from backend.bootstrap.collector import spare_what_stays
     from backend.bootstrap.wiring import open_backend
 
     async with open_backend(settings, roles=("web",)):
+        spare_what_stays()
         yield
 
 
@@ -41,7 +42,7 @@ app = rx.App(
     backend_exception_handler=on_exception,
     head_components=head(),
     hydrate_fallback=blank_frame,
-    api_transformer=[front_door, gateway(settings)],
+    api_transformer=front_door,
 )
 keep_tabs(app, settings)
 app.register_lifespan_task(backend)

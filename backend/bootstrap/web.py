@@ -77,11 +77,12 @@ def _load(settings: Settings, parent: int, before: Callable[[], None]) -> Callab
         sys.exit(1)
     # Not in the process that Granian forks this one from: it stays small.
     from backend.foundation.telemetry.logs import configure_logs
+    from backend.gateway.http import gateway
 
     configure_logs(format=settings.log_format, service="web")
     # By name, and here alone: the pages stand above the backend.
-    app = import_module("autoweave_ui.autoweave_ui").app()
+    pages = import_module("autoweave_ui.autoweave_ui").app()
     # The pages open the rooms when they start to serve; their code is loaded while the database is still prepared.
     import_module("backend.bootstrap.wiring")
     before()
-    return app
+    return gateway(pages, settings)

@@ -10,7 +10,6 @@ from starlette.routing import Route
 from backend.foundation.events.types import CATALOGUE
 from backend.foundation.live import rules
 from backend.gateway.http.app import create_routes
-from backend.gateway.http.door import Door
 from state.live import history_changes, thread_changes
 from tests.fixtures.door import BASE, Installation
 from tests.fixtures.waiting import until
@@ -25,7 +24,7 @@ OPEN = {
 """Endpoints that tell everybody the same, or are the door itself; each has tests of its own."""
 ASKED = [
     (method, route.path)
-    for route in create_routes(Door())
+    for route in create_routes()
     if isinstance(route, Route) and route.path not in OPEN
     for method in sorted((route.methods or set()) - {"HEAD"})
 ]

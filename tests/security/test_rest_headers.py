@@ -144,13 +144,6 @@ async def test_a_socket_is_opened_by_our_own_pages_only(headers: dict[str, str],
     assert sent[0]["type"] == ("websocket.accept" if accepted else "websocket.close")
 
 
-async def test_pages_under_development_may_be_named() -> None:
-    door = Door(page_origins=("http://localhost:3000",))
-    async with _client(door) as client:
-        answer = await client.post("/auth/sign-out", headers={"origin": "http://localhost:3000"})
-    assert answer.json()["code"] != "foreign_page"
-
-
 @pytest.mark.parametrize(
     ("forwarded", "address"),
     [

@@ -1,20 +1,16 @@
 """The door's Starlette app: its routes come first, whatever is mounted behind them last."""
 
-from collections.abc import Callable
-from functools import partial
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from backend.gateway.http import events, forms
 from backend.gateway.http.door import Door, NetworkSettings
 from backend.gateway.http.endpoints import endpoint, probe
-from backend.gateway.http.events import Events
-from backend.gateway.http.forms import Forms
 from backend.gateway.http.headers import SafeHeaders
 from backend.gateway.http.openapi import describe
 from backend.gateway.http.probes import Probes
@@ -26,9 +22,9 @@ _OURS = ("/v1", "/auth", "/events")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def create_routes(door: Door) -> list[BaseRoute]:
+def create_routes() -> list[BaseRoute]:
     """Return every endpoint of the door; none collides with Reflex's ``/_event``, ``/_upload`` and ``/ping``."""
-    forms, runs, probes = Forms(door), Runs(door), Probes(door)
+    runs, probes = Runs(), Probes()
     return [
         endpoint("POST", "/auth/sign-in", forms.sign_in),
         endpoint("POST", "/auth/setup", forms.setup),
@@ -38,7 +34,7 @@ def create_routes(door: Door) -> list[BaseRoute]:
         endpoint("GET", "/v1/runs/{run}", runs.get),
         endpoint("GET", "/v1/runs/{run}/events", runs.events),
         endpoint("POST", "/v1/runs/{run}/cancel", runs.cancel),
-        endpoint("POST", "/events/{topic}", Events(door).publish),
+        endpoint("POST", "/events/{topic}", events.publish, bulk=True),
         probe("/health", probes.health),
         probe("/ready", probes.ready),
         probe("/metrics", probes.metrics),
@@ -53,26 +49,30 @@ def create_app(door: Door, behind: ASGIApp | None = None) -> Starlette:
     Everything behind it gets the same headers and the same check of hosts and origins.
     """
     return Starlette(
-        routes=[*create_routes(door), *([Mount("", app=behind)] if behind else [])],
+        routes=[*create_routes(), *([Mount("", app=behind)] if behind else [])],
         middleware=[Middleware(Proxied, door), Middleware(SafeHeaders), Middleware(KnownHosts, door)],
         exception_handlers={404: routing_problem, 405: routing_problem},
     )
 
 
-def gateway(settings: NetworkSettings, *, page_origins: tuple[str, ...] = ()) -> Callable[[ASGIApp], ASGIApp]:
-    """Return what puts the door in front of an app: Reflex's ``api_transformer``.
+def gateway(behind: ASGIApp, settings: NetworkSettings) -> ASGIApp:
+    """Return the pages' whole app with the door in front: what programs ask for passes none of the pages' layers.
 
     Args:
+        behind: the pages' app, which is told when the server starts and ends.
         settings: the process's settings, of which it needs the network part.
-        page_origins: where pages come from while they are developed, such as ``http://localhost:3000``.
     """
     door = Door(
         host=settings.host,
         trusted_proxies=settings.trusted_proxies,
         allowed_hosts=settings.allowed_hosts,
-        page_origins=page_origins,
     )
-    return partial(create_app, door)
+    app = create_app(door, behind)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (behind if scope["type"] == "lifespan" else app)(scope, receive, send)
+
+    return serve
 
 
 async def _nothing_here(request: Request) -> Response:

@@ -32,14 +32,11 @@ class Door:
         trusted_proxies: addresses and networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
         allowed_hosts: names that requests may carry besides the bound address and loopback names; ``*.example.org``
             stands for its subdomains. When it is empty and the door is not bound to loopback, any name is fine.
-        page_origins: origins of pages that may call with a session although they are served elsewhere, such as
-            ``http://localhost:3000`` while pages are developed.
     """
 
     host: str = "127.0.0.1"
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
-    page_origins: tuple[str, ...] = ()
 
     @cached_property
     def _networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

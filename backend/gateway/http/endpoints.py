@@ -18,8 +18,12 @@ _log = get_logger("http")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def endpoint(method: str, path: str, handle: Handler) -> Route:
-    """Return a route whose work is one trace; a caller's ``traceparent`` is carried on."""
+def endpoint(method: str, path: str, handle: Handler, *, bulk: bool = False) -> Route:
+    """Return a route whose work is one trace; a caller's ``traceparent`` is carried on.
+
+    Args:
+        bulk: whether it takes so very many requests that traces which start here are kept by ratio.
+    """
 
     async def answer(request: Request) -> Response:
         started = time.perf_counter()
@@ -28,6 +32,7 @@ def endpoint(method: str, path: str, handle: Handler) -> Route:
             kind="server",
             parent=request.headers.get("traceparent"),
             attributes={"http.request.method": method, "http.route": path},
+            bulk=bulk,
         ):
             response = await _respond(handle, request)
             set_attribute("http.response.status_code", response.status_code)

@@ -19,7 +19,6 @@ from backend.foundation.kernel.ids import TenantId
 from backend.foundation.telemetry.tracing import current_traceparent
 from backend.gateway.http.bodies import UnsupportedMediaType, decode_json, media_type, read_body
 from backend.gateway.http.callers import caller_of
-from backend.gateway.http.door import Door
 from backend.gateway.http.runs import json_response
 from backend.gateway.http.shapes import Accepted
 
@@ -44,24 +43,18 @@ class TypeNotTaken(Invalid):
     hint = "See /openapi.json for the event types of each topic."
 
 
-class Events:
-    """The endpoint that publishes events of other programs."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    async def publish(self, request: Request) -> Response:
-        """Take one event or a batch, all or none; they belong to the caller's tenant, whatever they say."""
-        caller = await caller_of(request, self._door)
-        caller.require(Permission.EVENTS_PUBLISH)
-        topic = request.path_params["topic"]
-        if not any(entry.public and entry.topic == topic for entry in CATALOGUE.values()):
-            raise TopicNotFound(f"There is no topic {topic!r} for events.")
-        sent = await _read(request, caller.tenant, topic)
-        events = [_ours(event, caller) for event in sent]
-        await current().bus.emit(*events)
-        answer = Accepted([event.id for event in sent], [event.id for event in events])
-        return json_response(answer, HTTPStatus.ACCEPTED)
+async def publish(request: Request) -> Response:
+    """Take one event or a batch, all or none; they belong to the caller's tenant, whatever they say."""
+    caller = await caller_of(request)
+    caller.require(Permission.EVENTS_PUBLISH)
+    topic = request.path_params["topic"]
+    if not any(entry.public and entry.topic == topic for entry in CATALOGUE.values()):
+        raise TopicNotFound(f"There is no topic {topic!r} for events.")
+    sent = await _read(request, caller.tenant, topic)
+    events = [_ours(event, caller) for event in sent]
+    await current().bus.emit(*events)
+    answer = Accepted([event.id for event in sent], [event.id for event in events])
+    return json_response(answer, HTTPStatus.ACCEPTED)
 
 
 async def _read(request: Request, tenant: TenantId, topic: str) -> list[Event]:

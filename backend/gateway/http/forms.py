@@ -14,7 +14,7 @@ from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated
 from backend.foundation.telemetry.tracing import set_tenant
 from backend.gateway.http.bodies import read_form
 from backend.gateway.http.callers import check_own_page
-from backend.gateway.http.door import Door, peer_address
+from backend.gateway.http.door import peer_address
 from backend.governance.identity.rules import SECURE_SESSION_COOKIE, SESSION_COOKIE, SESSION_MS
 from backend.governance.identity.views import SignedIn
 
@@ -22,70 +22,68 @@ _HOME = "/chat"
 _LONGEST_ECHO = 254
 
 
-class Forms:
-    """The endpoints under ``/auth``."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    async def sign_in(self, request: Request) -> Response:
-        """Fields ``email``, ``password`` and ``next``, a path of this site to go on to."""
-        form = await self._form(request)
-        going_to = safe_path(form.get("next", ""))
-        try:
-            signed_in = await current().identity.sign_in(
-                form.get("email", ""), form.get("password", ""), **_browser(request)
-            )
-        except AutoWeaveError as error:
-            return _back("/sign-in", error, {"email": form.get("email", ""), "next": going_to})
-        return self._enter(request, signed_in, going_to)
-
-    async def setup(self, request: Request) -> Response:
-        """Fields ``token``, ``email``, ``password``, ``name`` and ``tenant_name``."""
-        form = await self._form(request)
-        typed = {name: form.get(name, "") for name in ("token", "email", "name", "tenant_name")}
-        try:
-            signed_in = await current().identity.complete_setup(
-                **typed, password=form.get("password", ""), **_browser(request)
-            )
-        except AutoWeaveError as error:
-            return _back("/setup", error, typed)
-        return self._enter(request, signed_in, _HOME)
-
-    async def sign_out(self, request: Request) -> Response:
-        """End the session, wherever it is; a browser without one is as well signed out."""
-        check_own_page(request, self._door, proof_needed=True)
-        identity = current().identity
-        response = _redirect("/sign-in")
-        try:
-            caller = await identity.caller_of_cookies(request.headers.get("cookie", ""))
-        except Unauthenticated:
-            pass
-        else:
-            set_tenant(caller.tenant)
-            await identity.sign_out(caller)
-        for name, secure in ((SESSION_COOKIE, _by_tls(request)), (SECURE_SESSION_COOKIE, True)):
-            response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
-        return response
-
-    async def _form(self, request: Request) -> dict[str, str]:
-        check_own_page(request, self._door, proof_needed=False)
-        return await read_form(request)
-
-    def _enter(self, request: Request, signed_in: SignedIn, going_to: str) -> Response:
-        set_tenant(signed_in.caller.tenant)
-        response = _redirect(going_to)
-        by_tls = _by_tls(request)
-        response.set_cookie(
-            SECURE_SESSION_COOKIE if by_tls else SESSION_COOKIE,
-            signed_in.cookie,
-            max_age=SESSION_MS // 1000,
-            path="/",
-            secure=by_tls,
-            httponly=True,
-            samesite="lax",
+async def sign_in(request: Request) -> Response:
+    """Fields ``email``, ``password`` and ``next``, a path of this site to go on to."""
+    form = await _form(request)
+    going_to = safe_path(form.get("next", ""))
+    try:
+        signed_in = await current().identity.sign_in(
+            form.get("email", ""), form.get("password", ""), **_browser(request)
         )
-        return response
+    except AutoWeaveError as error:
+        return _back("/sign-in", error, {"email": form.get("email", ""), "next": going_to})
+    return _enter(request, signed_in, going_to)
+
+
+async def setup(request: Request) -> Response:
+    """Fields ``token``, ``email``, ``password``, ``name`` and ``tenant_name``."""
+    form = await _form(request)
+    typed = {name: form.get(name, "") for name in ("token", "email", "name", "tenant_name")}
+    try:
+        signed_in = await current().identity.complete_setup(
+            **typed, password=form.get("password", ""), **_browser(request)
+        )
+    except AutoWeaveError as error:
+        return _back("/setup", error, typed)
+    return _enter(request, signed_in, _HOME)
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session, wherever it is; a browser without one is as well signed out."""
+    check_own_page(request, proof_needed=True)
+    identity = current().identity
+    response = _redirect("/sign-in")
+    try:
+        caller = await identity.caller_of_cookies(request.headers.get("cookie", ""))
+    except Unauthenticated:
+        pass
+    else:
+        set_tenant(caller.tenant)
+        await identity.sign_out(caller)
+    for name, secure in ((SESSION_COOKIE, _by_tls(request)), (SECURE_SESSION_COOKIE, True)):
+        response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
+    return response
+
+
+async def _form(request: Request) -> dict[str, str]:
+    check_own_page(request, proof_needed=False)
+    return await read_form(request)
+
+
+def _enter(request: Request, signed_in: SignedIn, going_to: str) -> Response:
+    set_tenant(signed_in.caller.tenant)
+    response = _redirect(going_to)
+    by_tls = _by_tls(request)
+    response.set_cookie(
+        SECURE_SESSION_COOKIE if by_tls else SESSION_COOKIE,
+        signed_in.cookie,
+        max_age=SESSION_MS // 1000,
+        path="/",
+        secure=by_tls,
+        httponly=True,
+        samesite="lax",
+    )
+    return response
 
 
 def safe_path(text: str) -> str:

@@ -13,7 +13,7 @@ from backend.foundation.kernel.caller import Permission
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.telemetry.metrics import CONTENT_TYPE
 from backend.gateway.http.callers import caller_of
-from backend.gateway.http.door import Door, is_loopback, peer_address
+from backend.gateway.http.door import is_loopback, peer_address
 from backend.gateway.http.runs import json_response
 from backend.gateway.http.shapes import Alive, Part, Ready
 
@@ -24,8 +24,7 @@ _FRESH_S = 1.0
 class Probes:
     """The endpoints that machines ask every few seconds."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self) -> None:
         self._asking = asyncio.Lock()
         self._answer: Ready | None = None
         self._asked = float("-inf")
@@ -46,7 +45,7 @@ class Probes:
     async def metrics(self, request: Request) -> Response:
         """Return the figures as Prometheus' text, to this machine itself or a key with ``health:read``."""
         if not _from_this_machine(request):
-            (await caller_of(request, self._door)).require(Permission.HEALTH_READ)
+            (await caller_of(request)).require(Permission.HEALTH_READ)
         text = await current().telemetry.exposition()
         return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 

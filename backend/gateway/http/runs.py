@@ -13,7 +13,6 @@ from backend.foundation.kernel.errors import Invalid
 from backend.foundation.live.rules import parse_cursor
 from backend.gateway.http.bodies import read_json
 from backend.gateway.http.callers import caller_of
-from backend.gateway.http.door import Door
 from backend.gateway.http.shapes import Agents, RunRequest, agent_shape, run_shape
 from backend.gateway.http.stream import EVENT_STREAM, RunStream, Seats
 
@@ -24,19 +23,18 @@ _LONGEST_KEY = 200
 class Runs:
     """The endpoints of agents and their runs."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self) -> None:
         self._seats = Seats()
 
     async def agents(self, request: Request) -> Response:
         """List the tenant's agents."""
-        caller = await caller_of(request, self._door)
+        caller = await caller_of(request)
         found = await current().agents.list(caller)
         return json_response(Agents([agent_shape(agent) for agent in found]))
 
     async def start(self, request: Request) -> Response:
         """Run an agent: wait for the end (200), go on at once (202), or watch (``Accept: text/event-stream``)."""
-        caller = await caller_of(request, self._door)
+        caller = await caller_of(request)
         # Whoever may run but not read would start what he cannot see.
         caller.require(Permission.AGENTS_READ)
         asked = await read_json(request, RunRequest)
@@ -56,18 +54,18 @@ class Runs:
 
     async def get(self, request: Request) -> Response:
         """Return a run with its steps."""
-        caller = await caller_of(request, self._door)
+        caller = await caller_of(request)
         return _answer(*await current().flows.with_steps(caller, request.path_params["run"]))
 
     async def cancel(self, request: Request) -> Response:
         """Ask a run to stop; what it made until then is kept."""
-        caller = await caller_of(request, self._door)
+        caller = await caller_of(request)
         run = await current().flows.cancel(caller, request.path_params["run"])
         return _answer(*await current().flows.with_steps(caller, run.id), asked=True)
 
     async def events(self, request: Request) -> Response:
         """Watch a run: what happened after ``Last-Event-ID``, then what happens, until its end."""
-        caller = await caller_of(request, self._door)
+        caller = await caller_of(request)
         run = await current().flows.get(caller, request.path_params["run"])
         if request.method == "HEAD":
             return Response(media_type=EVENT_STREAM)
@@ -79,7 +77,7 @@ class Runs:
         parse_cursor(after)
 
         async def check() -> object:
-            return await caller_of(request, self._door)
+            return await caller_of(request)
 
         return RunStream(current(), caller, run, after=after, check=check, seat=self._seats.take())
 

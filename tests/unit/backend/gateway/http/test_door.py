@@ -41,19 +41,20 @@ def test_this_machines_own_addresses(host: str, own: bool) -> None:
     assert is_loopback(host) is own
 
 
-async def test_the_door_stands_in_front_of_any_app() -> None:
+async def test_the_door_stands_in_front_of_the_pages_which_are_told_when_the_server_starts() -> None:
     called: list[str] = []
 
     async def behind(scope: Any, _receive: Any, _send: Any) -> None:
-        called.append(scope["path"])
+        called.append(scope.get("path", scope["type"]))
 
-    app: Any = gateway(Settings(), page_origins=("http://localhost:3000",))(behind)
+    app: Any = gateway(behind, Settings())
     scope = {
         "type": "http", "method": "GET", "path": "/chat", "raw_path": b"/chat", "root_path": "", "query_string": b"",
         "scheme": "http", "headers": [(b"host", b"weave.example.org")], "client": None,
     }  # fmt: skip
+    await app({"type": "lifespan"}, None, None)
     await app(scope, None, None)
-    assert called == ["/chat"]
+    assert called == ["lifespan", "/chat"]
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
