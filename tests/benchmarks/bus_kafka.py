@@ -1,23 +1,22 @@
 """What the bus costs on Apache Kafka: a bare aiokafka loop against `KafkaBus` with the dispatcher, on one machine.
 
 One process writes events and one handles them, beside a broker of its own. An event counts from the moment at which it
-was due until its handler has it. Prints one JSON object. ``python -m tests.benchmarks.bus_kafka [--seconds 5] [--rate
-5000]``; ``open_loop`` writes at that rate whatever happens, ``saturated`` as fast as it is acknowledged.
+was due until its handler has it. ``python -m tests.benchmarks.bus_kafka [--seconds 5] [--rate 5000]`` prints one line
+of JSON; ``open_loop`` writes at that rate whatever happens, ``saturated`` as fast as it is acknowledged. The floor is
+the bare loop.
 """
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -29,6 +28,7 @@ from backend.foundation.events.codec import decode, encode
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.ids import TenantId
+from tests.benchmarks.stand import spread, tell
 from tests.fixtures.kafka import Broker, kafka_server
 
 _TYPE = "agents.start_run.v1"
@@ -38,14 +38,16 @@ _TICK_S = 0.005
 _CHUNK = 200
 _WINDOW = 8
 _END = "end"
+# Seconds by which each event was late, and the processor time of the process that handled them.
+_Report = tuple[list[float], float]
 
 
 class _Handled:
     """What the handling process saw: how many events, how late, and what it cost."""
 
-    def __init__(self, results: "Queue[dict[str, object]]") -> None:
+    def __init__(self, results: "Queue[_Report]") -> None:
         self._results = results
-        self._late_ms: list[float] = []
+        self._late_s: list[float] = []
         self._cpu_s = 0.0
         self.done = asyncio.Event()
 
@@ -53,14 +55,14 @@ class _Handled:
         if due_ns == _END:
             self._report()
             return
-        if not self._late_ms:
+        if not self._late_s:
             self._cpu_s = time.process_time()
-        self._late_ms.append((time.time_ns() - int(due_ns)) / 1e6)
+        self._late_s.append((time.time_ns() - int(due_ns)) / 1e9)
 
     def _report(self) -> None:
         spent = time.process_time() - self._cpu_s
-        self._results.put({"late_ms": self._late_ms, "cpu_s": spent})
-        self._late_ms = []
+        self._results.put((self._late_s, spent))
+        self._late_s = []
 
 
 class _Work:
@@ -107,7 +109,7 @@ async def _handle_bare(server: str, ready: Callable[[], None], handled: _Handled
                 handled.take(next(text for name, text in record.headers if name == "ce_subject").decode())
 
 
-def _handler(kind: str, server: str, ready: Callable[[], None], results: "Queue[dict[str, object]]") -> None:
+def _handler(kind: str, server: str, ready: Callable[[], None], results: "Queue[_Report]") -> None:
     async def run() -> None:
         handle = _handle_by_bus if kind == "bus" else _handle_bare
         await handle(server, ready, _Handled(results))
@@ -194,34 +196,32 @@ def _broker_s(broker: Broker) -> float:
 
 
 async def _measure(
-    kind: str, broker: Broker, load: Callable[[_Writer], Awaitable[int]], results: "Queue[dict[str, object]]"
+    kind: str, broker: Broker, load: Callable[[_Writer], Awaitable[int]], results: "Queue[_Report]"
 ) -> dict[str, object]:
     async with (_bus_writer if kind == "bus" else _bare_writer)(broker.bootstrap) as write:
         begun, own, brokers = time.monotonic(), time.process_time(), _broker_s(broker)
         count = await load(write)
         own = time.process_time() - own
-        late_ms: list[float] = []
+        late_s: list[float] = []
         cpu_s = 0.0
         # The last event says that it is the last; others of other partitions may come after it.
-        while len(late_ms) < count:
+        while len(late_s) < count:
             await write([_END], 0)
             told = await asyncio.to_thread(results.get, timeout=60)
-            late_ms += told["late_ms"]  # pyright: ignore[reportOperatorIssue]
-            cpu_s += float(str(told["cpu_s"])) if told["late_ms"] else 0.0
+            late_s += told[0]
+            cpu_s += told[1] if told[0] else 0.0
         took = time.monotonic() - begun
         brokers = _broker_s(broker) - brokers
-    cuts = statistics.quantiles(late_ms, n=1000)
     spent = {"writer": own, "handler": cpu_s, "broker": brokers}
     return {
         "events": count,
         "per_s": round(count / took),
-        "p50_ms": round(cuts[499], 2),
-        "p99_ms": round(cuts[989], 2),
+        **spread(late_s),
         "cpu_us": {name: round(value / count * 1e6, 1) for name, value in spent.items()},
     }
 
 
-async def _figures(kind: str, broker: Broker, seconds: float, rate: int) -> dict[str, object]:
+async def _figures(kind: str, broker: Broker, seconds: float, rate: int) -> dict[str, Any]:
     bus = KafkaBus(broker.url)
     await bus.create_topic(kind, partitions=_PARTITIONS)
     await bus.close()
@@ -243,19 +243,21 @@ async def _figures(kind: str, broker: Broker, seconds: float, rate: int) -> dict
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--seconds", type=float, default=5.0)
-    arguments.add_argument("--rate", type=int, default=5000)
-    given = arguments.parse_args()
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure the bus on Kafka.")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rate", type=int, default=5000)
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aw-bench-") as folder:
         broker: Broker = kafka_server.KafkaServer(Path(folder), heap="1g")
         broker.start()
         try:
-            figures = {kind: uvloop.run(_figures(kind, broker, given.seconds, given.rate)) for kind in ("bare", "bus")}
+            bare, own = (uvloop.run(_figures(kind, broker, given.seconds, given.rate)) for kind in ("bare", "bus"))
         finally:
             broker.stop()
-    load = round(os.getloadavg()[0], 1)
-    print(json.dumps({"benchmark": "bus_kafka", "cores": os.cpu_count(), "load": load} | figures, indent=2))
+    asked = {"seconds": given.seconds, "rate": given.rate}
+    ratio = round(bare["saturated"]["per_s"] / own["saturated"]["per_s"], 1)
+    tell("bus_kafka", {**asked, **own, "floor_bare_aiokafka": bare, "ratio_to_floor": ratio})
 
 
 if __name__ == "__main__":

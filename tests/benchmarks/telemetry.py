@@ -1,5 +1,10 @@
-"""What telemetry costs: ``python -m tests.benchmarks.telemetry`` prints microseconds of CPU as JSON."""
+"""What telemetry costs, beside the span of OpenTelemetry's SDK.
 
+``python -m tests.benchmarks.telemetry [--times N]`` prints one line of JSON: microseconds of processor time of a call,
+and what each part adds to a process that imports it. The floor is the SDK's span with a processor that drops it.
+"""
+
+import argparse
 import asyncio
 import io
 import json
@@ -11,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from sqlmodel import SQLModel
 
 from backend.adapters.database.database import SqlDatabase
@@ -19,8 +25,8 @@ from backend.foundation.telemetry.logs import configure_logs, get_logger
 from backend.foundation.telemetry.service import Limits, Telemetry
 from backend.foundation.telemetry.tracing import RecordedSpan
 from backend.foundation.telemetry.tracing.current import record_to
+from tests.benchmarks.stand import tell
 
-_TIMES = 20_000
 _ROUNDS = 5
 _STORED = 8_000
 _KEPT = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -64,45 +70,71 @@ def _log_line() -> None:
     get_logger("chat").info("message sent", thread="thr_01jd2k3m4n5p6q7r8s9t0v1w2x", size=3)
 
 
-def microseconds(work: Callable[[], object]) -> float:
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure spans, log lines and imports.")
+    parser.add_argument("--times", type=int, default=20_000)
+    times: int = parser.parse_args().times
+    own, floor = _spans(times), _sdk_span(times)
+    figures: dict[str, object] = {"times": times, "span_us": own, "floor_sdk_span_us": floor}
+    figures["ratio_to_floor"] = round(own["kept_child"] / floor, 2)
+    tell("telemetry", figures | {"other_us": _others(times), "stored_us": asyncio.run(_stored()), "import": _imports()})
+
+
+def _microseconds(work: Callable[[], object], times: int) -> float:
     """Return the CPU time of one call, the best of five rounds: others share the machine."""
     best = float("inf")
     for _ in range(_ROUNDS):
         started = time.process_time()
-        for _ in range(_TIMES):
+        for _ in range(times):
             work()
         best = min(best, time.process_time() - started)
-    return round(best / _TIMES * 1e6, 2)
+    return round(best / times * 1e6, 2)
 
 
-def spans() -> dict[str, float]:
+def _spans(times: int) -> dict[str, float]:
     """Measure each way to open a span."""
     finished: deque[RecordedSpan] = deque(maxlen=1_000)
     record_to(finished.append, event_ratio=0.0)
     found = {
-        "empty loop": microseconds(lambda: None),
-        "kept, parent came with the event": microseconds(_remote(_KEPT)),
-        "not kept, parent came with the event": microseconds(_remote(_NOT_KEPT)),
-        "not kept, new bulk trace": microseconds(_bulk_root),
-        "lower part outside a trace": microseconds(_inside),
+        "empty_loop": _microseconds(lambda: None, times),
+        "kept_remote_parent": _microseconds(_remote(_KEPT), times),
+        "not_kept_remote_parent": _microseconds(_remote(_NOT_KEPT), times),
+        "not_kept_bulk_root": _microseconds(_bulk_root, times),
+        "lower_part_outside_a_trace": _microseconds(_inside, times),
     }
     with span("run", tenant="ten_1"):
-        found["kept, child"] = microseconds(_child)
-        found["current_traceparent"] = microseconds(current_traceparent)
+        found["kept_child"] = _microseconds(_child, times)
+        found["current_traceparent"] = _microseconds(current_traceparent, times)
     with span("run", tenant="ten_1", bulk=True):
-        found["not kept, child"] = microseconds(_child)
+        found["not_kept_child"] = _microseconds(_child, times)
     return found
 
 
-def others() -> dict[str, float]:
+def _sdk_span(times: int) -> float:
+    """Measure what the SDK's own span costs in the work, as a child with the same two attributes."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SpanProcessor())
+    tracer = provider.get_tracer("bench")
+
+    def child() -> None:
+        with tracer.start_as_current_span("flows.step", attributes={"autoweave.step.path": "llm#0", "n": 1}):
+            pass
+
+    with tracer.start_as_current_span("run"):
+        return _microseconds(child, times)
+
+
+def _others(times: int) -> dict[str, float]:
     """Measure a log line and a count."""
     configure_logs(format="json", service="bench", stream=io.StringIO())
     with span("run", tenant="ten_1"):
-        line = microseconds(_log_line)
-    return {"json log line": line, "counter with a label": microseconds(lambda: metrics.RUNS.labels("SUCCEEDED").inc())}
+        line = _microseconds(_log_line, times)
+    count = _microseconds(lambda: metrics.RUNS.labels("SUCCEEDED").inc(), times)
+    return {"json_log_line": line, "counter_with_a_label": count}
 
 
-async def stored() -> dict[str, float]:
+async def _stored() -> dict[str, float]:
     """Measure what the background task spends on a span: masking, encoding and SQLite."""
     with TemporaryDirectory() as folder:
         database = SqlDatabase(f"sqlite:///{folder}/bench.db")
@@ -121,10 +153,10 @@ async def stored() -> dict[str, float]:
     return {"cpu": round(cpu / _STORED * 1e6, 2), "wall": round(wall / _STORED * 1e6, 2)}
 
 
-def imports() -> dict[str, dict[str, float]]:
+def _imports() -> dict[str, dict[str, float]]:
     """Measure what each part adds to a process that has its database library loaded already."""
     modules = ("backend.foundation.telemetry", "backend.foundation.telemetry.service", "backend.adapters.otel.exporter")
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for module in modules:
         code = _IMPORT.format(module=module)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=Path.cwd())
@@ -133,5 +165,4 @@ def imports() -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    report = {"span_us": spans(), "other_us": others(), "stored_us": asyncio.run(stored()), "import": imports()}
-    print(json.dumps(report, indent=2))
+    main()
