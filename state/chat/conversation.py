@@ -175,7 +175,10 @@ async def _fetch(state: ChatState) -> None:
         state.phase = "missing"
         return
     state.title = view.thread.title
-    (await state.get_state(AgentsState)).agent = view.thread.agent
+    agents = await state.get_state(AgentsState)
+    # Set again, the same one would go to the page with its whole card, at each notice.
+    if agents.agent != view.thread.agent:
+        agents.agent = view.thread.agent
     if not state.has_newer:
         _show_end(state, view)
     await _follow_run(state, caller, view)

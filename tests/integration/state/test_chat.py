@@ -187,6 +187,16 @@ async def test_a_message_shows_in_every_tab_of_the_chat(sqlite_installation: Ins
         await until(lambda: [turn.message.text for turn in second.chat.queued] == ["Two"])
 
 
+async def test_a_chat_that_is_loaded_again_does_not_send_its_agent_again(sqlite_installation: Installation) -> None:
+    """CHT-3: a notice costs the page what has changed."""
+    page = await opened(sqlite_installation.ada_cookie)
+    await page.sending.send("One", "one", "")
+    page.agents._clean()
+    await page.chat.settled()
+    assert page.agents.agent == "concierge"
+    assert page.agents.dirty_vars == set()
+
+
 async def test_stop_ends_the_run_at_work(sqlite_installation: Installation) -> None:
     """CHT-1."""
     page = await opened(sqlite_installation.ada_cookie)
