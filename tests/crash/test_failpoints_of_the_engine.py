@@ -126,4 +126,4 @@ async def start(backend: Backend, tenant: TenantId, limits: Limits) -> RunId:
             tenant=tenant, agent=AgentId(agent.id), snapshot=SnapshotId(agent.snapshot), input=LONG, trigger="one",
             source="rest", subject="usr_test", limits=limits,
         )  # fmt: skip
-        return await backend.flows.start(session, asked)
+        return (await backend.flows.start(session, asked)).id

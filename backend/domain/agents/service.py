@@ -48,10 +48,9 @@ class Agents:
         with span("agents.run", tenant=caller.tenant):
             async with self._db.write(caller.tenant) as session:
                 row = await self._row(session, caller.tenant, agent)
-                run = await self._flows.start(
+                view = await self._flows.start(
                     session, _start(row, input=input, thread=thread, trigger=trigger, source="rest", by=caller.subject)
                 )
-                view = await self._flows.started(session, caller.tenant, run)
         if view.input != input or view.thread != thread:
             raise KeyReused("This Idempotency-Key was used with another input or thread.", field="Idempotency-Key")
         return view

@@ -112,7 +112,10 @@ class AttemptRow(TenantRow, table=True):
 
 
 class TimerRow(TenantRow, table=True):
-    """A wake-up without an owner: whoever sees it due first deletes it and makes the run runnable."""
+    """A wake-up without an owner: whoever sees it due first deletes it and makes the run runnable.
+
+    ``wait_ms`` is how long it was set for: what lies further ahead was set before the clock was put back.
+    """
 
     __tablename__ = "flows_timer"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (Index("ix_flows_timer_due", "due_ms"),)
@@ -122,3 +125,4 @@ class TimerRow(TenantRow, table=True):
     path: str = Field(default="", max_length=200)
     kind: str = Field(max_length=16)
     due_ms: int = Field(sa_type=BigInteger)
+    wait_ms: int = Field(sa_type=BigInteger)

@@ -94,7 +94,7 @@ async def _write_rows(session: AsyncSession, commits: Sequence[Commit]) -> None:
     timers = [row for commit in commits for row in commit.timers]
     if timers:
         # The wait counts by the database's clock, from now.
-        values: dict[str, Any] = {name: bindparam(name) for name in ("id", "tenant", "run", "path", "kind")}
+        values: dict[str, Any] = {name: bindparam(name) for name in ("id", "tenant", "run", "path", "kind", "wait_ms")}
         statement = insert(_TIMER).values(**values, due_ms=now_ms() + bindparam("wait_ms"))
         await session.execute(statement, timers)
 

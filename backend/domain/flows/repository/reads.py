@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select
@@ -119,7 +120,7 @@ async def last_number(session: AsyncSession, agent: str) -> int:
     return (await session.execute(found)).scalar_one_or_none() or 0
 
 
-def run_view(row: RunRow | Row[Any]) -> RunView:
+def run_view(row: RunRow | Row[Any] | SimpleNamespace) -> RunView:
     """Return the view of a run's row."""
     return RunView(
         id=RunId(row.id),

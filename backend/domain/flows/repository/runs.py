@@ -30,12 +30,14 @@ _SNAPSHOT = table_of(SnapshotRow)
 _TIMER = table_of(TimerRow)
 
 LEASE_MS = 15_000
+_AHEAD_MS = LEASE_MS + 1_000
+"""No lease ends later than this from now: where one does, the clock was put back."""
 
 _LOCK_LANE = text("SELECT pg_advisory_xact_lock(hashtextextended(:lane, 0))")
 _INSERT_RUN = {
     dialect: insert_text(
         _RUN,
-        conflict="(tenant, agent, trigger) DO NOTHING RETURNING id",
+        conflict="(tenant, agent, trigger) DO NOTHING RETURNING created_ms",
         expressions={"seq": "", "created_ms": now, "deadline_ms": f"{now} + CAST(:wall_ms AS BIGINT)"},
     )
     for dialect, now in NOW_MS.items()
@@ -71,14 +73,14 @@ class Claimed:
 _CLAIMED = [_RUN.c[name] for name in Claimed.__slots__ if name != "now_ms"]
 
 
-async def insert_run(session: AsyncSession, row: dict[str, Any], *, wall_ms: int) -> bool:
-    """Insert a run unless its (tenant, agent, trigger) has one; return whether it is new."""
+async def insert_run(session: AsyncSession, row: dict[str, Any], *, wall_ms: int) -> int | None:
+    """Insert a run unless its (tenant, agent, trigger) has one; return when it was made, None if it is not new."""
     dialect = session.get_bind().dialect.name
     if dialect == "postgresql":
         # Sequence numbers are drawn before the commit: without this a later run of the lane could be seen first.
         await session.execute(_LOCK_LANE, {"lane": row["tenant"] + row["lane"]})
     inserted = await session.execute(_INSERT_RUN[dialect], row | {"wall_ms": wall_ms})
-    return inserted.first() is not None
+    return inserted.scalar_one_or_none()
 
 
 async def claim(session: AsyncSession, owner: str, limit: int) -> list[Claimed]:
@@ -172,6 +174,22 @@ async def next_timer_ms(session: AsyncSession) -> int | None:
     """Return how many milliseconds it is until the next timer is due, ``None`` when there is none."""
     earliest = (await session.execute(select(func.min(_TIMER.c.due_ms) - now_ms()))).scalar_one_or_none()
     return None if earliest is None else max(0, int(earliest))
+
+
+async def is_put_back(session: AsyncSession) -> bool:
+    """Return whether a timer or a lease lies further ahead than any was ever set: the clock was put back since."""
+    return bool((await session.execute(_PUT_BACK)).scalar_one())
+
+
+_LATE_TIMER = _TIMER.c.due_ms - _TIMER.c.wait_ms > now_ms() + 1_000
+_LATE_LEASE = and_(_RUN.c.status == "RUNNING", _RUN.c.lease_until > now_ms() + _AHEAD_MS)
+_PUT_BACK = select(or_(exists().where(_LATE_TIMER), exists().where(_LATE_LEASE)))
+
+
+async def begin_terms_again(session: AsyncSession) -> None:
+    """Let each such timer and lease begin its term now: the one is due, and a dead owner is missed, no later for it."""
+    await session.execute(update(_TIMER).where(_LATE_TIMER).values(due_ms=now_ms() + _TIMER.c.wait_ms))
+    await session.execute(update(_RUN).where(_LATE_LEASE).values(lease_until=now_ms() + LEASE_MS))
 
 
 async def take_overdue(session: AsyncSession, *, lock: bool) -> list[dict[str, Any]]:

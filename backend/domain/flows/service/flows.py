@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -66,7 +67,7 @@ class Flows:
         await rows.insert_snapshot(session, row)
         return snapshot
 
-    async def start(self, session: AsyncSession, start: RunStart) -> RunId:
+    async def start(self, session: AsyncSession, start: RunStart) -> RunView:
         """Insert a run in the caller's unit of work and wake workers after it; the same trigger is the same run."""
         run = RunId(new_id("run"))
         row: dict[str, Any] = {
@@ -77,15 +78,12 @@ class Flows:
             "error_hint": "", "limits": msgspec.to_builtins(start.limits), "input_tokens": 0, "output_tokens": 0,
             "cost_micros": 0, "tool_calls": 0, "traceparent": start.traceparent, "started_ms": 0, "finished_ms": 0,
         }  # fmt: skip
-        if not await rows.insert_run(session, row, wall_ms=start.limits.wall_s * 1000):
+        created_ms = await rows.insert_run(session, row, wall_ms=start.limits.wall_s * 1000)
+        if created_ms is None:
             known = await reads.run_of_trigger(session, start.tenant, start.agent, start.trigger)
-            return RunId(known.id) if known else run
+            return reads.run_view(known or await _row(session, start.tenant, run))
         after_commit(session, self._wake)
-        return run
-
-    async def started(self, session: AsyncSession, tenant: TenantId, run: RunId) -> RunView:
-        """Return a run inside the unit of work that started it."""
-        return reads.run_view(await _row(session, tenant, run))
+        return reads.run_view(SimpleNamespace(**row, created_ms=created_ms))
 
     async def get(self, caller: Caller, run: str) -> RunView:
         """Return a run; raise `RunNotFound` for none of this tenant."""

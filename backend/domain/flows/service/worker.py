@@ -162,6 +162,12 @@ class RunWorker:
         try:
             async with self._db.system_read() as session:
                 next_ms = await rows.next_timer_ms(session)
+                put_back = await rows.is_put_back(session)
+            if put_back:
+                _log.warning("clock_was_put_back", does="timers and leases begin their terms again")
+                async with self._db.system_write() as session:
+                    await rows.begin_terms_again(session)
+                    next_ms = await rows.next_timer_ms(session)
             if next_ms == 0:
                 hit("flows.timer.before")
                 async with self._db.system_write() as session:
