@@ -96,7 +96,9 @@ def _key(app: RunningApp) -> str:
     command = [sys.executable, "-m", "backend", "key", "create", "--name", "bench"]
     command += ["--scopes", "agents:read,agents:run", "--json"]
     environment = {**os.environ, "AUTOWEAVE_DATA": str(app.data)} | app.variables
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=Path.cwd())
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=Path.cwd())
+    if made.returncode:
+        raise RuntimeError(f"key create: {made.stdout}{made.stderr}")
     return json.loads(made.stdout)["key"]
 
 

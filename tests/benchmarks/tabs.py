@@ -5,6 +5,7 @@ open tab is its socket, its state and its watching tasks: a socket that carries 
 three. That it got them is checked: each must be told of the same states as the page was, until it is ready.
 """
 
+import asyncio
 import json
 import uuid
 from collections.abc import Sequence
@@ -107,7 +108,8 @@ async def _replay(sockets: Page, wire: _Wire, of: ThreadId, chats: Sequence[Thre
     """Open chats by sockets that say what a page said of its own chat."""
     token = wire.url.partition("token=")[2].partition("&")[0]
     tabs = [[wire.url.replace(token, str(uuid.uuid4())), wire.sent[0].replace(of, chat)] for chat in chats]
-    answers: list[list[str]] = await sockets.evaluate(_OPEN, [_READY, tabs])
+    async with asyncio.timeout(_PATIENCE_S):
+        answers: list[list[str]] = await sockets.evaluate(_OPEN, [_READY, tabs])
     wanted = _states(wire.received)
     for told in answers:
         if _states(told) != wanted:
