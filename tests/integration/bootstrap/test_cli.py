@@ -36,7 +36,7 @@ def autoweave(tmp_path_factory: pytest.TempPathFactory) -> Autoweave:
             check=False,
         )
 
-    assert run("migrate").stdout == "The database is at version 0003.\n"
+    assert run("migrate").stdout == "The database is at version 0004.\n"
     made = run("admin", "create", "--email", "ada@example.org", "--password-stdin", given=f"{PASSWORD}\n")
     assert made.returncode == 0, made.stderr
     return run

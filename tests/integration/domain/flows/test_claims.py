@@ -133,7 +133,7 @@ async def test_the_leases_of_a_dead_worker_are_given_back_and_counted(database: 
 
 async def test_a_due_timer_makes_its_run_runnable_and_is_gone(database: SqlDatabase) -> None:
     run = await add_run(database, status="WAITING")
-    timer = {"id": "tmr_1", "tenant": "ten_a", "run": run, "path": "", "kind": "retry"}
+    timer = {"id": "tmr_1", "tenant": "ten_a", "run": run, "path": "", "kind": "retry", "wait_ms": 60_000}
     async with database.system_write() as session:
         await session.execute(insert(TimerRow).values(**timer, due_ms=now_ms() + 60_000))
         assert await rows.fire_timers(session) == 0
@@ -142,6 +142,24 @@ async def test_a_due_timer_makes_its_run_runnable_and_is_gone(database: SqlDatab
         assert await rows.fire_timers(session) == 1
         assert await rows.next_timer_ms(session) is None
     assert [one.id for one in await claim(database)] == [run]
+
+
+async def test_after_the_clock_was_put_back_timers_and_leases_begin_their_terms_again(database: SqlDatabase) -> None:
+    waits, held = await add_run(database, status="WAITING"), await add_run(database)
+    await claim(database, "w1")
+    timer = {"id": "tmr_1", "tenant": "ten_a", "run": waits, "path": "", "kind": "retry", "wait_ms": 30_000}
+    async with database.system_write() as session:
+        await session.execute(insert(TimerRow).values(**timer, due_ms=now_ms() + 30_000))
+        assert not await rows.is_put_back(session)
+        # The clock was an hour ahead when they were set.
+        await session.execute(update(TimerRow).values(due_ms=TimerRow.due_ms + 3_600_000))
+        assert await rows.is_put_back(session)
+        await session.execute(update(RunRow).where(col(RunRow.id) == held).values(lease_until=now_ms() + 3_600_000))
+        await rows.begin_terms_again(session)
+        assert not await rows.is_put_back(session)
+        assert 25_000 < (await rows.next_timer_ms(session) or 0) <= 30_000
+        left = select(col(RunRow.lease_until) - now_ms()).where(col(RunRow.id) == held)
+        assert 10_000 < (await session.execute(left)).scalar_one() <= rows.LEASE_MS
 
 
 async def test_a_session_of_one_tenant_sees_no_run_of_another(database: SqlDatabase) -> None:
