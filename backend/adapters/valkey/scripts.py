@@ -82,6 +82,15 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local me, ttl, count = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZADD', KEYS[3], now, ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+-- Nobody is alive for longer than a lease from now: the clock was put back, and all terms begin again.
+local late = now + ttl + 1000
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. late, '+inf')) do
+  redis.call('ZADD', KEYS[2], now + ttl, member)
+  for n = 0, count - 1 do
+    local till = redis.call('HGET', KEYS[1], 'u' .. n)
+    if till and tonumber(till) > late then redis.call('HSET', KEYS[1], 'u' .. n, now + ttl) end
+  end
+end
 if redis.call('ZADD', KEYS[2], now + ttl, me) == 1 then redis.call('PUBLISH', ARGV[5], me) end
 local members = redis.call('ZRANGE', KEYS[2], 0, -1)
 table.sort(members)

@@ -149,6 +149,9 @@ async def take_lease(session: AsyncSession, name: str, owner: str, ttl_ms: int) 
     """
     upsert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(_LEASE)
     await session.execute(upsert.values(name=name, owner="", epoch=0, until_ms=0).on_conflict_do_nothing())
+    # One that ends later than any was ever given was given before the clock was put back: its term begins again.
+    late = update(_LEASE).where(_LEASE.c.name == name, _LEASE.c.until_ms > now_ms() + ttl_ms + 1_000)
+    await session.execute(late.values(until_ms=now_ms() + ttl_ms))
     before = (
         await session.execute(select(_LEASE.c.until_ms).where(_LEASE.c.name == name).with_for_update())
     ).scalar_one()
