@@ -25,6 +25,9 @@ from backend.foundation.kernel.errors import AutoWeaveError, NotFound, Unavailab
 _HEALTH_S = 2.0
 _DIAGNOSE_S = 1.0
 _NOT_OF_KAFKA = "retention.messages"
+# The broker's time, not the sender's: Kafka refuses what a machine sends whose clock is more than an hour ahead, and
+# would delete too early what one sends whose clock is behind.
+_BROKERS_TIME = {"message.timestamp.type": "LogAppendTime"}
 
 
 class KafkaBus:
@@ -114,7 +117,7 @@ class KafkaBus:
         ``retention.messages`` is left out: Kafka keeps by time and bytes.
         """
         kept = {key: value for key, value in (settings or {}).items() if key != _NOT_OF_KAFKA}
-        await self._topics.create(self._names.native(name), partitions, kept)
+        await self._topics.create(self._names.native(name), partitions, _BROKERS_TIME | kept)
 
     async def delete_topic(self, name: str) -> None:
         """See `Bus.delete_topic`."""
@@ -130,7 +133,7 @@ class KafkaBus:
                 name=self._names.own(native) or native,
                 partitions=count,
                 end=sum(end for at, end in ends.items() if at.topic == native),
-                settings=settings.get(native, {}),
+                settings=dict(settings.get(native, {}).items() - _BROKERS_TIME.items()),
             )
             for native, count in sorted(counts.items())
         ]
