@@ -1,4 +1,4 @@
-"""What tests need beside Python packages: a browser, PostgreSQL and Java. Installed by apt where that is possible."""
+"""What tests need beside Python packages, installed by apt where that is possible."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ Call = Callable[[Iterable[str | Path], str], None]
 
 @dataclass(frozen=True)
 class Part:
-    """A program and the Debian package that brings it; one of the names or places is enough."""
+    """A program and the Debian packages that bring it; one of the names or places is enough."""
 
     name: str
     package: str
@@ -28,6 +28,8 @@ PARTS = (
     Part("PostgreSQL", "postgresql", ("initdb",), ("usr/lib/postgresql/*/bin/initdb", "usr/pgsql-*/bin/initdb")),
     Part("Java 17 or newer", "openjdk-17-jre-headless", ("java",)),
     Part("Maven", "maven", ("mvn",)),
+    # A shared library of a few lines steps the clock of processes under test.
+    Part("C compiler", "gcc libc6-dev", ("cc", "gcc")),
 )
 
 

@@ -12,7 +12,7 @@ from backend.bootstrap.wiring import open_built
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel import failpoints
-from backend.foundation.kernel.ids import TenantId
+from backend.foundation.kernel.ids import TenantId, ThreadId
 from tests.crash.stand import person
 
 KEY = "only-once"
@@ -35,6 +35,9 @@ async def main(tenant: TenantId, verb: str, argument: str) -> None:
             await backend.agents.run(caller, "concierge", input="hello", idempotency_key=KEY)
         elif verb == "send":
             await backend.chat.send(caller, thread=None, agent="concierge", text="hello", client_id=KEY)
+        elif verb == "write":
+            thread, _, text = argument.partition(" ")
+            await backend.chat.send(caller, thread=ThreadId(thread), agent="concierge", text=text)
         elif verb == "cancel":
             await backend.flows.cancel(caller, argument)
         elif verb == "emit":

@@ -72,6 +72,8 @@ class Stand:
     model_url: str
     bus_url: str = ""
     namespace: str = field(default_factory=lambda: f"c{new_id('x')[-8:]}")
+    around: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else its processes find in their environment."""
     workers: list[Worker] = field(default_factory=list[Worker])
 
     def variables(self) -> dict[str, str]:
@@ -86,6 +88,7 @@ class Stand:
             "OPENAI_API_KEY": "test-key",
             "OPENAI_BASE_URL": f"{self.model_url}/v1",
             **({"AUTOWEAVE_BUS_URL": self.bus_url} if self.bus_url else {}),
+            **self.around,
         }
 
     @asynccontextmanager
