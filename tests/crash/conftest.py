@@ -13,6 +13,7 @@ import pytest
 
 from tests.crash.stand import Stand
 from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.small_disk import can_mount
 from tests.fixtures.valkey import PrivateValkey
 
 EMBEDDED = "sqlite-valkey"
@@ -21,8 +22,9 @@ MATRIX = (EMBEDDED, "sqlite-kafka", "postgresql-valkey", SERVERS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark of what concerns one database or one bus alone."""
+    """Declare the marks of this folder."""
     config.addinivalue_line("markers", "only_on(part): runs only on stands with this database or bus")
+    config.addinivalue_line("markers", "on_small_disk: mounts a disk of its own; left out where that is not allowed")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,6 +37,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("only_on"):
         kinds = tuple(kind for kind in kinds if mark.args[0] in kind)
     metafunc.parametrize("stand", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a disk of its own where the kernel gives none: the other tests of a full disk remain."""
+    on_disk = [item for item in items if item.get_closest_marker("on_small_disk")]
+    if on_disk and not can_mount():
+        config.hook.pytest_deselected(items=on_disk)
+        items[:] = [item for item in items if item not in on_disk]
 
 
 @pytest.fixture

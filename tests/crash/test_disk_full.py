@@ -1,7 +1,9 @@
 """FLW-3, OPS-1: the disk under SQLite is full: said, nothing corrupted, and work goes on when there is room."""
 
+import asyncio
 import resource
-import sqlite3
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,14 @@ from sqlalchemy import make_url, text
 from backend.app import Backend
 from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import DiskFull
-from tests.crash.stand import Stand, person
+from tests.crash.on_a_small_disk import sound
+from tests.crash.stand import ROOT, Stand, person
 from tests.crash.test_failpoints_of_the_bus import count_of_ended, talk
 from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.runs import finished
+from tests.fixtures.small_disk import on_small_disk
+from tests.fixtures.valkey import PrivateValkey
 from tests.fixtures.waiting import until
 
 pytestmark = [pytest.mark.crash, pytest.mark.only_on("sqlite"), pytest.mark.timeout(120)]
@@ -25,14 +30,6 @@ QUESTION = "Tell me something. #tokens 20 #slow 50"
 @pytest.fixture
 def sqlite_file(stand: Stand) -> Path:
     return Path(make_url(stand.database_url).database or "")
-
-
-def sound(file: Path) -> str:
-    """What SQLite's own check says."""
-    with sqlite3.connect(file) as connection:
-        [said] = connection.execute("PRAGMA integrity_check").fetchone()
-    connection.close()
-    return said
 
 
 async def test_who_asks_is_told_that_the_disk_is_full_and_asks_again_when_there_is_room(
@@ -85,6 +82,21 @@ async def test_a_run_whose_worker_can_store_nothing_more_ends_when_there_is_room
         await exact(backend, model_stub)
         assert sound(sqlite_file) == "ok"
     assert "Traceback" not in worker.said()
+
+
+@pytest.mark.on_small_disk
+async def test_on_a_disk_without_a_byte_left_everybody_is_told_and_all_goes_on_when_there_is_room(
+    sqlite_template: Path, private_valkey: PrivateValkey, model_stub: ModelStub, tmp_path: Path
+) -> None:
+    """CHT-1: this time the file system itself says no, to all processes and all files at once."""
+    disk, logs = tmp_path / "disk", tmp_path / "logs"
+    for folder in (disk, logs):
+        folder.mkdir()
+    command = [sys.executable, "-m", "tests.crash.on_a_small_disk", str(disk), str(logs), str(sqlite_template)]
+    command = on_small_disk(disk, 16, [*command, private_valkey.url, model_stub.url])
+    inside = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=STDOUT)
+    told, _ = await inside.communicate()
+    assert inside.returncode == 0, told.decode()
 
 
 async def send_many(backend: Backend, caller: Caller, count: int) -> None:
