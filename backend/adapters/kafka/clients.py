@@ -294,6 +294,22 @@ def connections_of(consumer: Consumer) -> Connections:
     return cast(Connections, vars(consumer)["_client"])
 
 
+def heed_given_up_commits(consumer: Consumer) -> None:
+    """Take note of how a commit ended that was given up in time; for a consumer that was started.
+
+    The library leaves its request running then, and asyncio would print the failure of each as one that nobody saw.
+    """
+    coordinator = vars(consumer)["_coordinator"]
+    commit = coordinator._do_commit_offsets
+
+    def heeded(assignment: object, offsets: object) -> "asyncio.Future[None]":
+        request: asyncio.Future[None] = asyncio.ensure_future(commit(assignment, offsets))
+        request.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return request
+
+    vars(coordinator)["_do_commit_offsets"] = heeded
+
+
 def sender_of(producer: Producer) -> Connections | None:
     """Return the producer's sending task, whose `close` sends no more."""
     return cast("Connections | None", vars(producer).get("_sender"))

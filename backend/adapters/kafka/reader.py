@@ -8,7 +8,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import TopicPartition
 
-from backend.adapters.kafka.clients import Consumer, is_member
+from backend.adapters.kafka.clients import Consumer, heed_given_up_commits, is_member
 from backend.adapters.kafka.ending import end_consumer
 from backend.adapters.kafka.failures import FAILURES, answered
 from backend.adapters.kafka.options import KafkaOptions
@@ -117,6 +117,7 @@ class KafkaReader:
             await end_consumer(consumer)
             raise
         self._consumer = consumer
+        heed_given_up_commits(consumer)
         # Subscribing after the start does not wait for partitions, which may take as long as others hold them.
         consumer.subscribe(self.topics, listener=_Listener(self, consumer))
         return consumer

@@ -24,6 +24,18 @@ def test_a_message_that_comes_again_and_again_is_logged_once_in_a_while(monkeypa
     assert later.getMessage() == "no node 9 (4 more like it)"
 
 
+def test_an_outage_of_many_different_messages_is_a_few_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OBS-1."""
+    now = 100.0
+    monkeypatch.setattr(quiet.time, "monotonic", lambda: now)
+    repeats = quiet.Repeats()
+    assert sum(repeats.filter(_record(logging.ERROR, f"kind {number}")) for number in range(9)) == 3
+    now += 31
+    later = _record(logging.ERROR, "kind 10")
+    assert repeats.filter(later)
+    assert later.getMessage() == "kind 10 (6 other lines of the library left out)"
+
+
 def test_what_is_critical_is_always_logged() -> None:
     """OBS-1."""
     repeats = quiet.Repeats()
