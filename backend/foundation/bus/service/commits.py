@@ -4,6 +4,7 @@ import asyncio
 
 from backend.foundation.bus.ports import Partition, Reader
 from backend.foundation.bus.rules import wait_s
+from backend.foundation.bus.service.outage import Outage
 from backend.foundation.kernel.errors import Fenced, Unavailable
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.telemetry.logs import get_logger
@@ -20,6 +21,7 @@ class Commits:
         self._reader: Reader | None = None
         self._positions: dict[Partition, str] = {}
         self._task: asyncio.Task[None] | None = None
+        self._outage = Outage(log, fails="positions not committed", works="positions are committed again")
 
     def bind(self, reader: Reader) -> None:
         """Name the reader; positions that came before are committed now."""
@@ -34,6 +36,8 @@ class Commits:
     def forget(self, partition: Partition) -> None:
         """Another owns the partition: its position is his."""
         self._positions.pop(partition, None)
+        if not self._positions:
+            self._outage.ended()
 
     async def flush(self) -> None:
         """Commit what waits now; raise `Unavailable` when the broker is down."""
@@ -44,6 +48,7 @@ class Commits:
             hit("bus.position.before")
             await self._reader.commit(positions)
             hit("bus.position.after")
+            self._outage.ended()
         except Fenced:
             await self._commit_alone(self._reader, positions)
         except Unavailable:
@@ -61,22 +66,23 @@ class Commits:
             self._task = asyncio.create_task(self._run(), name="bus-commit")
 
     async def _run(self) -> None:
-        failures = 0
         try:
             while self._positions:
-                await asyncio.sleep(_INTERVAL_S + (wait_s(failures) if failures else 0))
+                await asyncio.sleep(_INTERVAL_S + (wait_s(self._outage.failures) if self._outage.failures else 0))
                 try:
                     await self.flush()
-                    failures = 0
                 except Unavailable as error:
-                    failures += 1
-                    log.warning("positions not committed", error=error.message)
+                    self._outage.failed(error.message)
         finally:
             self._task = None
 
     async def _commit_alone(self, reader: Reader, positions: dict[Partition, str]) -> None:
+        refused: list[str] = []
         for partition, offset in positions.items():
             try:
                 await reader.commit({partition: offset})
             except Fenced:
-                log.info("position refused", topic=partition.topic, partition=partition.number)
+                refused.append(f"{partition.topic}[{partition.number}]")
+        if refused:
+            log.info("positions refused: others own the partitions now", partitions=refused)
+        self._outage.ended()

@@ -122,7 +122,7 @@ class Dispatcher:
         try:
             await self._commits.flush()
         except Unavailable as error:
-            self._log.warning("positions not committed", error=error.message)
+            self._log.warning("partitions given away without their last positions", error=error.message)
         await self.lost(partitions)
 
     async def lost(self, partitions: Sequence[Partition]) -> None:

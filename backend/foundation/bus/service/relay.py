@@ -20,6 +20,7 @@ from backend.foundation.bus.ports import Bus, Delivery, Message, Partition
 from backend.foundation.bus.rules import wait_s
 from backend.foundation.bus.service.cleaning import clean_forever
 from backend.foundation.bus.service.lease import ShardLease
+from backend.foundation.bus.service.outage import Outage
 from backend.foundation.bus.service.work import dead_letter
 from backend.foundation.kernel.errors import Fenced, Unavailable
 from backend.foundation.kernel.failpoints import hit
@@ -73,7 +74,8 @@ class Relay:
         self._wake = asyncio.Event()
         self._lease_given = asyncio.Event()
         self._down_since: float | None = None
-        self._failures = 0
+        self._sent_again = 0
+        self._outage = Outage(log, fails="relay waits", works="relay goes on after an outage")
 
     @property
     def leads(self) -> bool:
@@ -101,18 +103,19 @@ class Relay:
         self._lease_given.clear()
         try:
             if not await self._lease.hold():
+                self._outage.ended(relays="another process")
                 await self._rest(self._lease_given, _STANDBY_S)
                 return
             await self._send_again_after_outage()
             full = await self._whole(self._relay_batch())
-            self._failures = 0
+            self._outage.ended(sent_again=self._sent_again)
+            self._sent_again = 0
         except Fenced:
             self._lease.lose()
             return
         except Unavailable as error:
-            self._failures += 1
-            log.warning("relay waits", error=error.message, failures=self._failures)
-            await asyncio.sleep(wait_s(self._failures))
+            self._outage.failed(error.message)
+            await asyncio.sleep(wait_s(self._outage.failures))
             return
         if not full:
             # What is committed within a moment goes in one batch, since each costs a transaction.
@@ -158,10 +161,9 @@ class Relay:
         age_ms = int((time.monotonic() - self._down_since) * 1000) + _LOSS_WINDOW_MS
         hit("bus.again.before")
         async with self._db.system_write() as session:
-            again = await repository.send_again(session, age_ms=age_ms)
+            self._sent_again += await repository.send_again(session, age_ms=age_ms)
         hit("bus.again.after")
         self._down_since = None
-        log.info("relay goes on after an outage", sent_again=again)
 
     async def _relay_batch(self) -> bool:
         """Publish the next events; return whether more may wait."""
