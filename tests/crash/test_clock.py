@@ -12,10 +12,11 @@ from backend.app import Backend
 from backend.domain.flows.models import RunRow, TimerRow
 from backend.foundation.bus.models import InboxRow, LeaseRow, OutboxRow
 from backend.foundation.kernel.tables import table_of
+from tests.crash.ledger import exact
 from tests.crash.stand import Stand, person
 from tests.crash.test_failpoints import answered
 from tests.crash.test_failpoints_of_the_bus import replies, talk
-from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
+from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.waiting import until
 

@@ -21,10 +21,11 @@ from backend.domain.agents.models import AgentRow
 from backend.domain.flows.models import RunRow, StepRow, TimerRow
 from backend.domain.flows.views import FINISHED
 from backend.foundation.kernel.ids import TenantId
+from tests.crash.ledger import exact
 from tests.crash.stand import Stand, Web, person
 from tests.crash.test_failpoints import answered
 from tests.crash.test_failpoints_of_the_bus import replies, talk
-from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
+from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.app import require_pages
 from tests.fixtures.clock import SteppedClock
 from tests.fixtures.model_stub import ModelStub

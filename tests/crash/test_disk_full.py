@@ -12,10 +12,11 @@ from sqlalchemy import make_url, text
 from backend.app import Backend
 from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import DiskFull
+from tests.crash.ledger import exact
 from tests.crash.on_a_small_disk import sound
 from tests.crash.stand import ROOT, Stand, person
 from tests.crash.test_failpoints_of_the_bus import count_of_ended, talk
-from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
+from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.runs import finished
 from tests.fixtures.small_disk import on_small_disk

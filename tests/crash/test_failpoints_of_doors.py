@@ -10,10 +10,10 @@ import pytest
 from tests.crash import test_failpoints as chat
 from tests.crash import test_failpoints_of_the_bus as bus
 from tests.crash import test_failpoints_of_the_engine as engine
-from tests.crash.ledger import model_calls
+from tests.crash.ledger import exact, model_calls
 from tests.crash.stand import ROOT, Stand, person
 from tests.crash.test_failpoints import answered
-from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
+from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.runs import finished
 from tests.fixtures.waiting import until
@@ -62,7 +62,7 @@ async def test_a_stop_whose_process_was_killed_can_be_asked_for_again(
     async with stand.open() as backend:
         tenant = await tenant_of(backend)
         first = await stand.worker()
-        run = await backend.agents.run(person(tenant), "concierge", input=engine.LONG)
+        run = await backend.agents.run(person(tenant), "concierge", input="Tell me much. #tokens 100 #stall-middle")
         await model_stub.until(lambda requests: requests[-1] if requests[-1]["sent"] > 1 else None, 20)
         assert await stand.door(tenant, "cancel", run.id, failpoints=f"{failpoint}=kill") == -9
         assert await stand.door(tenant, "cancel", run.id) == 0

@@ -22,11 +22,11 @@ from backend.foundation.events.codec import encode
 from backend.foundation.kernel.ids import TenantId, ThreadId
 from backend.foundation.live.service import Live
 from tests.crash.door import asked
-from tests.crash.ledger import model_calls, relayed
+from tests.crash.ledger import exact, model_calls, relayed
 from tests.crash.stand import ROOT, Stand, person
 from tests.crash.test_bus_worker import ask
 from tests.crash.test_failpoints import answered
-from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
+from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.valkey import PrivateValkey
 from tests.fixtures.waiting import until

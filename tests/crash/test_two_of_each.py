@@ -10,10 +10,11 @@ from sqlalchemy import select
 
 from backend.app import Backend
 from backend.foundation.bus.models import LeaseRow
+from tests.crash.ledger import exact
 from tests.crash.stand import Stand, person
 from tests.crash.test_failpoints import answered
 from tests.crash.test_failpoints_of_the_bus import talk
-from tests.crash.test_failpoints_of_the_engine import exact, tenant_of
+from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.app import require_pages
 from tests.fixtures.model_stub import ModelStub
 from tests.fixtures.waiting import until
