@@ -42,12 +42,11 @@ def main() -> None:
 
 async def measure(stand: Stand, seconds: float) -> dict[str, dict[str, float]]:
     """Return the figures of one client and of twenty, and the processor time of a run of the latter."""
-    async with stand.client() as client:
-        await load(client, 4, min(3.0, seconds))
-        one = await load(client, 1, seconds)
-        before = stand.cpu()
-        many = await load(client, 20, seconds)
-        spent = per_run(before, stand.cpu(), len(many))
+    await load(stand, 4, min(3.0, seconds))
+    one = await load(stand, 1, seconds)
+    before = stand.cpu()
+    many = await load(stand, 20, seconds)
+    spent = per_run(before, stand.cpu(), len(many))
     return {"one_client": rates(one, seconds), "twenty_clients": rates(many, seconds), "cpu_ms_a_run": spent}
 
 

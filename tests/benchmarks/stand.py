@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -18,11 +18,13 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.benchmarks.asking import Asking
 from tests.fixtures.app import RunningApp
 
 _SETUP = {"email": "bench@example.org", "password": "a long enough password", "name": "Bench", "tenant_name": "Bench"}
 BROWSER_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                      "--disable-component-update", "--disable-sync")  # fmt: skip
+_ANSWER_S = 30.0
 _ROLES = (("valkey-server", "valkey"), ("wasmtime.child", "sandbox"), ("run worker", "worker"), ("run web", "web"))
 
 
@@ -102,21 +104,24 @@ def _key(app: RunningApp) -> str:
     return json.loads(made.stdout)["key"]
 
 
-async def load(client: httpx.AsyncClient, clients: int, seconds: float) -> list[float]:
+async def load(stand: Stand, clients: int, seconds: float) -> list[float]:
     """Let that many clients ask for runs, one after the other each; return how long each run took."""
     until = time.perf_counter() + seconds
-    results = await asyncio.gather(*(_client(client, until) for _ in range(clients)))
+    results = await asyncio.gather(*(_client(stand, until) for _ in range(clients)))
     return [duration for each in results for duration in each]
 
 
-async def _client(client: httpx.AsyncClient, until: float) -> list[float]:
+async def _client(stand: Stand, until: float) -> list[float]:
     durations: list[float] = []
-    while time.perf_counter() < until:
-        started = time.perf_counter()
-        answer = await client.post("/v1/agents/concierge/runs", json={"input": "Good morning", "wait": True})
-        durations.append(time.perf_counter() - started)
-        if answer.status_code != httpx.codes.OK or answer.json()["status"] != "SUCCEEDED":
-            raise RuntimeError(answer.text)
+    asked = json.dumps({"input": "Good morning", "wait": True}).encode()
+    with closing(Asking(stand.url, {"authorization": f"Bearer {stand.key}"})) as asking:
+        while time.perf_counter() < until:
+            started = time.perf_counter()
+            async with asyncio.timeout(_ANSWER_S):
+                status, answer = await asking.post("/v1/agents/concierge/runs", asked)
+            durations.append(time.perf_counter() - started)
+            if status != httpx.codes.OK or json.loads(answer)["status"] != "SUCCEEDED":
+                raise RuntimeError(answer.decode())
     return durations
 
 
