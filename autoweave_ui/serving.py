@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from autoweave_ui.frontend import SCRIPT_HASHES
 
 HOME = "/chat"
+_FIRST = {"/": HOME, "/admin": "/admin/health", "/admin/": "/admin/health"}
+"""Addresses that people type, and the page that stands for them."""
 INSIDE = ("/chat", "/admin", "/account")
 """The pages that only a person who is signed in may see."""
 SESSION = "aw_session="
@@ -55,8 +57,8 @@ def front_door(app: ASGIApp) -> ASGIApp:
 
 
 def _redirect(path: str, query: str, headers: Headers) -> str:
-    if path == "/":
-        return HOME
+    if path in _FIRST:
+        return _FIRST[path]
     if not any(path == page or path.startswith(f"{page}/") for page in INSIDE):
         return ""
     if SESSION in headers.get("cookie", ""):

@@ -40,6 +40,7 @@ async def get(door: ASGIApp, path: str, *, cookie: str = "") -> httpx.Response:
     ("path", "target"),
     [
         ("/", "/chat"),
+        ("/admin", "/admin/health"),
         ("/chat", "/sign-in"),
         ("/chat/thr_1", "/sign-in?next=/chat/thr_1"),
         ("/admin/health?part=bus", "/sign-in?next=/admin/health%3Fpart%3Dbus"),
