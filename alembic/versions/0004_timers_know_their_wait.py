@@ -13,10 +13,8 @@ down_revision = "0003"
 
 def upgrade() -> None:
     # A timer from before has no known wait: so long a one is never taken for one that lies too far ahead.
-    long = sa.text(str(2**53))
-    with op.batch_alter_table("flows_timer") as table:
-        table.add_column(sa.Column("wait_ms", sa.BigInteger(), nullable=False, server_default=long))
-        table.alter_column("wait_ms", server_default=None)
+    unknown = sa.text(str(2**53))
+    op.add_column("flows_timer", sa.Column("wait_ms", sa.BigInteger(), nullable=False, server_default=unknown))
 
 
 def downgrade() -> None:
