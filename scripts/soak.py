@@ -2,8 +2,9 @@
 """Mixed load on the whole product while its processes are killed: ``soak.py [MINUTES]``, 30 by default.
 
 Starts AutoWeave in a private folder with two webs, two workers and a model of its own; people and programs ask all the
-time, somebody is killed every half minute until the last third, which is calm. In the end everything that was asked
-for must be there once, and memory, descriptors and what waits must not have grown. Exits with 1 where that is not so.
+time. Every half minute until the last third, which is calm, one is killed: a web, a worker, Valkey, or the supervisor
+itself, which is started again as a service manager would. In the end everything that was asked for must be there once,
+and memory, descriptors, what waits and what Valkey holds must not have grown. Exits with 1 where that is not so.
 """
 
 import sys

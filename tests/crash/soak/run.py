@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ids import TenantId
 from tests.crash.ledger import faults
 from tests.crash.soak.asks import Asks
+from tests.crash.soak.store import Stored, look, told, wrong
 from tests.crash.soak.watch import Watch, of_roles
 from tests.crash.stand import person
 from tests.fixtures.app import RunningApp
@@ -37,8 +38,11 @@ from tests.fixtures.processes import ROOT, processes
 
 _CALM_SHARE = 0.3
 _WARM_S = 40.0
-_KILL_S = (20.0, 40.0)
+_KILL_S = 40.0
 _LOOK_S = 3.0
+_RESTART_S = 1.0
+_STARTS = 5
+_ROLES = ("worker", "valkey", "web", "supervisor", "worker")
 _DRAIN_S = 120.0
 _SETUP = {"email": "soak@example.org", "password": "a long enough password", "name": "Soak", "tenant_name": "Soak"}
 _KINDS = {
@@ -52,30 +56,57 @@ def soak(folder: Path, minutes: float) -> list[str]:
     """Run for so many minutes in a folder; print what happened and return what was wrong."""
     with run_stub("--delay-ms", "5") as stub:
         model = {"AUTOWEAVE_MODEL": "openai:stub", "OPENAI_API_KEY": "soak", "OPENAI_BASE_URL": f"{stub.url}/v1"}
-        app = RunningApp(folder, {"AUTOWEAVE_WORKERS": "2", "AUTOWEAVE_WEB_WORKERS": "2", **model})
+        service = _Service(folder, {"AUTOWEAVE_WORKERS": "2", "AUTOWEAVE_WEB_WORKERS": "2", **model})
         try:
-            app.ready()
-            found = asyncio.run(_Soak(app, stub, minutes).run())
-            app.process.terminate()
-            code = app.end(60.0)
+            service.app.ready()
+            found = asyncio.run(_Soak(service, stub, minutes).run())
+            service.app.process.terminate()
+            code = service.app.end(60.0)
             found += [f"the product ended with {code}"] if code else []
-            found += [f"{len(left)} processes outlived it" for left in [processes(app.data)] if left]
-            found += _sound(app.data)
+            found += [f"{len(left)} processes outlived it" for left in [processes(service.app.data)] if left]
+            found += _sound(service.app.data)
         finally:
-            app.stop()
+            service.app.stop()
     return found
 
 
+class _Service:
+    """What an operator's service manager does: start the product, and start it again a while after it died."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        self._folder = folder
+        self.app = RunningApp(folder, variables)
+        self._variables = {**variables, "AUTOWEAVE_PORT": str(self.app.port)}
+
+    async def kill(self) -> None:
+        """End the supervisor as the kernel does when memory is short, and start it again until it is ready."""
+        self.app.process.kill()
+        await asyncio.to_thread(self.app.process.wait)
+        for _ in range(_STARTS):
+            await asyncio.sleep(_RESTART_S)
+            self.app = RunningApp(self._folder, self._variables)
+            with contextlib.suppress(AssertionError):
+                await asyncio.to_thread(self.app.ready)
+                return
+            self.app.stop()
+        raise RuntimeError(f"It does not start again:\n{self.app.printed}")
+
+
 class _Soak:
-    def __init__(self, app: RunningApp, stub: ModelStub, minutes: float) -> None:
-        self._app = app
+    def __init__(self, service: _Service, stub: ModelStub, minutes: float) -> None:
+        self._service = service
         self._stub = stub
         self._seconds = minutes * 60
         self._calm_s = self._seconds * (1 - _CALM_SHARE)
         # Who was killed last is new: it is judged once it is warm.
         self._warm_s = self._calm_s + min(_WARM_S, self._seconds * _CALM_SHARE / 2)
-        self._watch = Watch(app.data)
+        self._watch = Watch(service.app.data)
         self._kills: Counter[str] = Counter()
+        self._stored: list[Stored] = []
+
+    @property
+    def _app(self) -> RunningApp:
+        return self._service.app
 
     async def run(self) -> list[str]:
         _set_up(self._app)
@@ -88,30 +119,37 @@ class _Soak:
             self._watch.started = time.monotonic()
             asks = Asks(client, backend, await _caller(backend, tenant))
             asks.start()
-            loops = [asyncio.create_task(self._kill()), asyncio.create_task(self._look(backend))]
-            await asyncio.sleep(self._seconds)
+            loops = [asyncio.create_task(loop) for loop in (self._kill(), self._look(backend))]
+            await asyncio.sleep(self._warm_s)
+            self._stored.append(await look(self._app.data))
+            await asyncio.sleep(self._seconds - self._warm_s)
+            self._stored.append(await look(self._app.data))
             await asks.stop()
             for loop in loops:
                 loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            ended = await asyncio.gather(*loops, return_exceptions=True)
             found = await self._drained(backend) + asks.broken
             found += await _counted(backend, asks.done) + await _asked_once(backend, self._stub)
-            found += self._watch.grown(self._warm_s)
+            found += self._watch.grown(self._warm_s) + wrong(*self._stored)
+            found += [repr(error) for error in ended if isinstance(error, Exception)]
             self._print(asks)
         return found
 
     async def _kill(self) -> None:
-        """Kill somebody every half minute, until the calm."""
-        while True:
-            await asyncio.sleep(random.uniform(*_KILL_S))
+        """Kill somebody every half minute, until the calm; each of them in turn, in an order that is drawn anew."""
+        # A short soak is for all of them too.
+        longest = min(_KILL_S, self._calm_s / (len(_ROLES) + 1))
+        for role in _endless(_ROLES):
+            await asyncio.sleep(random.uniform(longest / 2, longest))
             if time.monotonic() - self._watch.started > self._calm_s:
                 return
-            role = random.choice(("worker", "worker", "web"))
-            of_role = [pid for name, pid in of_roles(self._app.data) if name == role]
-            if of_role:
+            if role == "supervisor":
+                await self._service.kill()
+            else:
                 # Of those that serve the first is their parent; any of them may die.
+                of_role = [pid for name, pid in of_roles(self._app.data) if name == role]
                 os.kill(random.choice(of_role), signal.SIGKILL)
-                self._kills[role] += 1
+            self._kills[role] += 1
 
     async def _look(self, backend: Backend) -> None:
         while True:
@@ -137,8 +175,13 @@ class _Soak:
 
     def _print(self, asks: Asks) -> None:
         lines = [f"Asked and answered: {dict(asks.done)}; {asks.again} requests were sent again."]
-        lines += [f"Killed: {dict(self._kills)}.", *self._watch.table(self._warm_s)]
+        lines += [f"Killed: {dict(self._kills)}.", *self._watch.table(self._warm_s), *told(*self._stored)]
         print("\n".join(lines), flush=True)
+
+
+def _endless(roles: Sequence[str]) -> Iterator[str]:
+    while True:
+        yield from random.sample(roles, len(roles))
 
 
 async def _counted(backend: Backend, done: Counter[str]) -> list[str]:

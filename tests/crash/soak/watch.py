@@ -13,7 +13,7 @@ ROLES = {"run web": "web", "run worker": "worker", "wasmtime.child": "sandbox", 
 TOLERANCE = {"memory": (0.08, 12.0), "descriptors": (0.10, 6.0)}
 """What may be more at the end of the calm than at its beginning: a share, or so many MiB or descriptors."""
 FILLS = ("memory", "valkey")
-"""Not judged: it keeps the last 20,000 messages of each partition, and fills until there are so many."""
+"""Not judged as it is: it fills until streams are as long as they may be. `store` judges it by what it holds."""
 MOST_MORE_WAIT = 50
 """How many more may wait at the end of the calm than at its beginning: a batch or two."""
 
@@ -42,7 +42,7 @@ class Watch:
         """Take a sample."""
         memory: dict[str, float] = defaultdict(float)
         descriptors: dict[str, float] = defaultdict(float)
-        for role, pid in [*of_roles(self.data), ("supervisor", supervisor), *_valkey(self.data)]:
+        for role, pid in [*of_roles(self.data), ("supervisor", supervisor)]:
             try:
                 memory[role] += _proportional(pid)
                 descriptors[role] += len(list(Path(f"/proc/{pid}/fd").iterdir()))
@@ -102,7 +102,7 @@ def of_roles(data: Path) -> list[tuple[str, int]]:
         except OSError:
             continue
         found += [(role, pid) for words, role in ROLES.items() if words in command and role != "supervisor"]
-    return found
+    return [*found, *_valkey(data)]
 
 
 def _valkey(data: Path) -> list[tuple[str, int]]:
