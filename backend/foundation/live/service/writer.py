@@ -1,6 +1,7 @@
 """`RunWriter`: tokens come one by one and go out a few at a time."""
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -18,6 +19,24 @@ _DELAY_S = 0.015
 _RETRY_S = 0.5
 _FLUSH_CHARACTERS = 1024
 _MOST_WAITING = 2_000
+_TELL_EVERY_S = 30.0
+
+
+class _Told:
+    """Tells of an outage once in a while: it concerns all streams of a process, and there may be hundreds."""
+
+    def __init__(self) -> None:
+        self._at = -_TELL_EVERY_S
+
+    def outage(self, stream: str, count: int) -> None:
+        """Log that entries of a stream wait, and others' perhaps."""
+        now = time.monotonic()
+        if now - self._at >= _TELL_EVERY_S:
+            self._at = now
+            log.warning("entries wait for the store", stream=stream, count=count)
+
+
+_told = _Told()
 
 
 class RunWriter:
@@ -134,7 +153,7 @@ class RunWriter:
         except Unavailable:
             self._waiting = (entries + self._waiting)[-_MOST_WAITING:]
             delay_s = _RETRY_S
-            log.warning("entries wait for the store", stream=self._stream, count=len(self._waiting))
+            _told.outage(self._stream, len(self._waiting))
         finally:
             self._flushing = None
         if self._waiting or self._texts:
