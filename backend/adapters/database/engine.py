@@ -14,8 +14,8 @@ from backend.foundation.kernel.errors import Invalid
 
 _READERS = 8
 _POSTGRESQL_POOL = 16
-# How long SQLite itself waits: `inline` goes on from there.
-_BUSY_MS = 1
+# How long SQLite itself waits. A writer does so in `inline`, off the event loop.
+_BUSY_MS = 0
 _READ_BUSY_MS = 2_000
 
 

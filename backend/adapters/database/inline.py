@@ -14,6 +14,8 @@ from typing import Any
 
 _STATEMENTS = 512
 _LOCKED_S = 15.0
+_LOOK_AGAIN_S = 0.000_3
+"""A writer holds the lock for some 0.5 ms."""
 
 
 class InlineConnection:
@@ -74,14 +76,19 @@ class InlineConnection:
 def _patiently(work: Callable[[], object]) -> None:
     """Try again while another process writes: SQLite itself would soon look only every 50 or 100 ms."""
     until = time.monotonic() + _LOCKED_S
-    while True:
-        try:
-            work()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-        else:
-            return
+    while not _done(work, last=time.monotonic() > until):
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _done(work: Callable[[], object], *, last: bool = False) -> bool:
+    """Try once; return whether it was done, or raise what is no lock, or the lock itself at the ``last`` attempt."""
+    try:
+        work()
+    except sqlite3.OperationalError as error:
+        if last or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 class InlineCursor:
@@ -107,11 +114,11 @@ class InlineCursor:
         return self._cursor.rowcount
 
     async def execute(self, operation: str, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement; ``BEGIN IMMEDIATE`` may wait for another writer, in a thread."""
-        if operation == "BEGIN IMMEDIATE":
-            await self._connection.wait_for(lambda: self._cursor.execute(operation))
-        else:
+        """Run a statement; ``BEGIN IMMEDIATE`` waits in a thread while another writes."""
+        if operation != "BEGIN IMMEDIATE":
             self._cursor.execute(operation, parameters)
+        elif not _done(lambda: self._cursor.execute(operation)):
+            await self._connection.wait_for(lambda: self._cursor.execute(operation))
 
     async def executemany(self, operation: str, parameters: Iterable[Sequence[Any]]) -> None:
         """Run a statement for each row of parameters."""
