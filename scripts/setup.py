@@ -92,7 +92,7 @@ def _steps(kind: str) -> list[tuple[str, Callable[[], str]]]:
         ("Pages", _build_pages),
     ]
     if kind == "test":
-        steps.append(("Browser, PostgreSQL, Java", _install_system_parts))
+        steps.append(("Browser, PostgreSQL, Java, C compiler", _install_system_parts))
     return steps
 
 
