@@ -19,15 +19,18 @@ from backend.foundation.telemetry.metrics import LIVE_DROPPED
 log = structlog.get_logger(__name__)
 
 _KEEP_ENTRIES = 2_000
-_KEEP_S = 3_600
 _WAITING_NOTICES = 10_000
 
-# KEYS: a stream for each value; ARGV: entries kept, seconds kept, then the values. Returns the ids.
+_Entry = tuple[str, bytes, int]
+"""A stream's key, a value, and the seconds for which the stream stays after it."""
+
+# KEYS: a stream for each value; ARGV: entries kept, then each value and the seconds for which its stream stays after
+# it. Returns the ids.
 _APPEND = Script("""
 local ids = {}
 for i, key in ipairs(KEYS) do
-  ids[i] = redis.call('XADD', key, 'MAXLEN', '~', ARGV[1], '*', 'v', ARGV[i + 2])
-  if key ~= KEYS[i + 1] then redis.call('EXPIRE', key, ARGV[2]) end
+  ids[i] = redis.call('XADD', key, 'MAXLEN', '~', ARGV[1], '*', 'v', ARGV[2 * i])
+  if key ~= KEYS[i + 1] then redis.call('EXPIRE', key, ARGV[2 * i + 1]) end
 end
 return ids
 """)
@@ -46,15 +49,15 @@ class ValkeyLive:
         self._line = Line(self._server)
         self._follower = Follower(self._server, limit=_KEEP_ENTRIES)
         self._listener = Listener(self._server)
-        self._appends: Coalescer[tuple[str, bytes], str] = Coalescer(self._send_entries)
+        self._appends: Coalescer[_Entry, str] = Coalescer(self._send_entries)
         self._notices: Coalescer[Notice, None] = Coalescer(self._send_notices)
         self._soon: dict[Notice, None] = {}
         self._soon_task: asyncio.Task[None] | None = None
         self.lost_notices = 0
 
-    async def append(self, stream: str, values: Sequence[bytes]) -> list[str]:
+    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int = 3_600) -> list[str]:
         key = self._server.key("s", stream)
-        return await self._appends.put([(key, value) for value in values])
+        return await self._appends.put([(key, value, keep_s) for value in values])
 
     @asynccontextmanager
     async def follow(self, stream: str, after: str = "0") -> AsyncGenerator[AsyncIterator[StreamEntry]]:
@@ -118,10 +121,11 @@ class ValkeyLive:
         finally:
             self._soon_task = None
 
-    async def _send_entries(self, entries: list[tuple[str, bytes]]) -> list[str]:
-        arguments: list[Argument] = [_KEEP_ENTRIES, _KEEP_S]
-        arguments += [value for _, value in entries]
-        reply = cast("list[bytes]", await self._line.run(_APPEND, [key for key, _ in entries], arguments))
+    async def _send_entries(self, entries: list[_Entry]) -> list[str]:
+        arguments: list[Argument] = [_KEEP_ENTRIES]
+        for _, value, keep_s in entries:
+            arguments += (value, keep_s)
+        reply = cast("list[bytes]", await self._line.run(_APPEND, [key for key, _, _ in entries], arguments))
         return [id_.decode() for id_ in reply]
 
     async def _send_notices(self, notices: list[Notice]) -> list[None]:

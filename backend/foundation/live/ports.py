@@ -25,8 +25,11 @@ class Notice:
 class LiveStore(Protocol):
     """The port of the live streams. `Unavailable` is raised when the store is down, and only then."""
 
-    async def append(self, stream: str, values: Sequence[bytes]) -> list[str]:
-        """Append values in order; return their cursors. The stream keeps about its last 2,000 entries for an hour."""
+    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int = 3_600) -> list[str]:
+        """Append values in order; return their cursors.
+
+        The stream keeps about its last 2,000 entries, for ``keep_s`` seconds after the last of them.
+        """
         ...
 
     def follow(self, stream: str, after: str = "0") -> AbstractAsyncContextManager[AsyncIterator[StreamEntry]]:

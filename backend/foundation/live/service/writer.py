@@ -19,6 +19,8 @@ _DELAY_S = 0.015
 _RETRY_S = 0.5
 _FLUSH_CHARACTERS = 1024
 _MOST_WAITING = 2_000
+_KEEP_S, _KEEP_ENDED_S = 3_600, 120
+"""Whoever comes after the end reads the rows; 5 KiB for each run of an hour would fill a busy server's memory."""
 _TELL_EVERY_S = 30.0
 
 
@@ -59,6 +61,7 @@ class RunWriter:
         self._characters = 0
         self._waiting: list[bytes] = []
         self._rested = 0.0
+        self._keep_s = _KEEP_S
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self.lost = 0
@@ -91,12 +94,14 @@ class RunWriter:
 
     async def done(self, data: dict[str, Any]) -> None:
         """Announce the end (``status``, ``output``): call it after the commit that made it true."""
+        self._keep_s = _KEEP_ENDED_S
         self._add("done", "", data)
         self._store.notify_soon(ended_channel(), self._run)
         await self.flush()
 
     async def error(self, data: dict[str, Any]) -> None:
         """Announce a failed end (``code``, ``message``, ``hint``), after its commit."""
+        self._keep_s = _KEEP_ENDED_S
         self._add("error", "", data)
         self._store.notify_soon(ended_channel(), self._run)
         await self.flush()
@@ -149,7 +154,7 @@ class RunWriter:
         delay_s = 0.0
         entries, self._waiting = self._waiting, []
         try:
-            await self._store.append(self._stream, entries)
+            await self._store.append(self._stream, entries, keep_s=self._keep_s)
         except Unavailable:
             self._waiting = (entries + self._waiting)[-_MOST_WAITING:]
             delay_s = _RETRY_S

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import pytest
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from backend.adapters.valkey import follower, listener, server
@@ -38,6 +39,20 @@ async def test_a_reader_gets_what_is_stored_and_then_what_comes(live_store: Valk
         assert values(stored) == [b"1", b"2", b"3"]
         await live_store.append("run", [b"4"])
         assert values(await take(entries, 1)) == [b"4"]
+
+
+async def test_a_stream_stays_as_long_as_its_last_entry_says(
+    live_store: ValkeyLive, valkey_url: str, valkey_namespace: str
+) -> None:
+    """CHT-3: an hour while a run goes on, some minutes after its end, or a busy server's memory would fill."""
+    await asyncio.gather(live_store.append("run", [b"1", b"2"]), live_store.append("other", [b"1"]))
+    await asyncio.gather(live_store.append("run", [b"3"], keep_s=120), live_store.append("other", [b"2"]))
+    async with Redis.from_url(valkey_url) as client:
+        stays_s = {key: await client.ttl(key) async for key in client.scan_iter(f"{valkey_namespace}:live:s:*")}
+    assert {key.rpartition(b":")[2]: round(seconds, -1) for key, seconds in stays_s.items()} == {
+        b"run": 120,
+        b"other": 3_600,
+    }
 
 
 async def test_a_reader_goes_on_after_its_cursor(live_store: ValkeyLive) -> None:

@@ -20,6 +20,7 @@ class Store:
     def __init__(self) -> None:
         self.appends: list[list[LiveEntry]] = []
         self.streams: list[str] = []
+        self.kept_s: list[int] = []
         self.notices: list[tuple[str, bytes]] = []
         self.down = False
         self.slow: asyncio.Event | None = None
@@ -28,12 +29,13 @@ class Store:
     def entries(self) -> list[LiveEntry]:
         return [entry for entries in self.appends for entry in entries]
 
-    async def append(self, stream: str, values: Sequence[bytes]) -> list[str]:
+    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int) -> list[str]:
         if self.slow is not None:
             await self.slow.wait()
         if self.down:
             raise Unavailable("Valkey does not answer.")
         self.streams.append(stream)
+        self.kept_s.append(keep_s)
         self.appends.append([msgspec.json.decode(value, type=LiveEntry) for value in values])
         return ["1-1"] * len(values)
 
@@ -131,6 +133,14 @@ async def test_the_end_is_told_also_to_those_who_wait_without_the_stream(store: 
     assert store.notices == []
     await run.done({"status": "SUCCEEDED", "output": ""})
     assert [channel for channel, _ in store.notices] == ["ended"]
+
+
+async def test_what_has_ended_stays_for_minutes_and_what_goes_on_for_an_hour(store: Store, run: RunWriter) -> None:
+    """CHT-3."""
+    run.status({"status": "RUNNING"})
+    await run.flush()
+    await run.done({"status": "SUCCEEDED", "output": ""})
+    assert store.kept_s == [3_600, 120]
 
 
 async def test_what_comes_while_the_store_is_slow_goes_in_the_next_append(store: Store, run: RunWriter) -> None:
