@@ -25,7 +25,7 @@ from backend.domain.flows.service.worker import RunWorker
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
-from backend.foundation.bus.service import BusService
+from backend.foundation.bus.service import BusService, Handler
 from backend.foundation.kernel import failpoints
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ids import TenantId
@@ -109,15 +109,20 @@ class Built:
         bus = self.backend.bus
         await _until_available(bus.start)
         if "agents" in roles:
-            agents = AgentHandlers(self.backend.agents, bus, self.backend.live)
-            chat = ChatHandlers(self.backend.live)
-            for consumer, handlers in (
-                ("agents", {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run}),
-                ("chat", {"flows.run_finished.v1": chat.run_finished, "agents.run_refused.v1": chat.run_refused}),
-            ):
+            for consumer, handlers in handlers_of(self.backend).items():
                 await _until_available(partial(bus.subscribe, consumer, handlers))
         if "relay" in roles:
             await bus.run_relay()
+
+
+def handlers_of(backend: Backend) -> dict[str, dict[str, Handler]]:
+    """Return who handles what: by consumer, the function of each event type."""
+    agents = AgentHandlers(backend.agents, backend.bus, backend.live)
+    chat = ChatHandlers(backend.live)
+    return {
+        "agents": {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run},
+        "chat": {"flows.run_finished.v1": chat.run_finished, "agents.run_refused.v1": chat.run_refused},
+    }
 
 
 async def _until_available(attempt: Callable[[], Awaitable[None]]) -> None:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.security
 
 OPEN = {
     "/auth/sign-in", "/auth/setup", "/auth/sign-out", "/health", "/ready", "/metrics", "/openapi.json",
+    "/asyncapi.json", "/asyncapi.yaml",
     "/v1/{rest:path}", "/auth/{rest:path}", "/events/{rest:path}",
 }  # fmt: skip
 """Endpoints that tell everybody the same, or are the door itself; each has tests of its own."""

@@ -8,13 +8,11 @@ import msgspec
 from backend.adapters.valkey.scripts import CREATE, DELETE, TRIM
 from backend.adapters.valkey.server import Reply, Server
 from backend.foundation.bus.ports import TopicInfo
+from backend.foundation.bus.rules import KEEP_MESSAGES, KEEP_MS
 from backend.foundation.kernel.errors import Conflict
 
 RETENTION_MS = "retention.ms"
 RETENTION_MESSAGES = "retention.messages"
-
-_KEEP_MS = 7 * 24 * 3_600_000
-_KEEP_MESSAGES = 20_000
 
 
 class Description(msgspec.Struct):
@@ -100,8 +98,8 @@ class Topics:
         await self._load()
         deleted = 0
         for name, found in self._known.items():
-            age = int(found.settings.get(RETENTION_MS, _KEEP_MS))
-            messages = int(found.settings.get(RETENTION_MESSAGES, _KEEP_MESSAGES))
+            age = int(found.settings.get(RETENTION_MS, KEEP_MS))
+            messages = int(found.settings.get(RETENTION_MESSAGES, KEEP_MESSAGES))
             arguments = [self._server.namespace, name, found.partitions, age, messages]
             reply = await self._server.run(TRIM, [self._server.key("groups", name), self.ends(name)], arguments)
             deleted += cast("int", reply)

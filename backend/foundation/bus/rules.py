@@ -10,6 +10,15 @@ from backend.foundation.kernel.errors import Unavailable
 SLOTS = 64
 """Keys are spread over so many slots; a relay shard serves those whose number modulo the shards is its own."""
 
+PARTITIONS = 8
+"""Of each topic that the product makes."""
+
+KEEP_MS = 7 * 24 * 3_600_000
+"""The embedded bus keeps what every group has done for so long."""
+
+KEEP_MESSAGES = 20_000
+"""At most so many of what every group has done are kept by the embedded bus, for each partition."""
+
 MOST_ATTEMPTS = 5
 """So often a handler is tried before its event becomes a dead letter."""
 

@@ -10,15 +10,23 @@ class EventType(EventData, frozen=True, kw_only=True):
         name: ``<room>.<fact>.v1`` for facts (past tense), ``<room>.<verb>.v1`` for commands (imperative).
         topic: the topic that carries it.
         data: the payload's model.
+        key: what the partition key is, in words; events of one key keep their order.
+        published_by: the rooms that send it.
+        handled_by: the consumers that listen; `backend.bootstrap.wiring` binds each to its function.
         public: whether a program with ``events:publish`` may send it through ``POST /events/{topic}``.
         summary: one sentence for documents.
+        example: a payload for documents.
     """
 
     name: str
     topic: str
     data: type[EventData]
+    key: str
+    published_by: tuple[str, ...] = ()
+    handled_by: tuple[str, ...]
     public: bool = False
     summary: str
+    example: EventData
 
 
 class MessageSent(EventData, frozen=True, kw_only=True):
@@ -73,26 +81,58 @@ CATALOGUE: dict[str, EventType] = {
             name="chat.message_sent.v1",
             topic="aw.chat",
             data=MessageSent,
+            key="The thread.",
+            published_by=("chat",),
+            handled_by=("agents",),
             summary="A person sent a message to an agent.",
+            example=MessageSent(
+                thread="thr_1", message="msg_1", agent="concierge", text="What is 7 times 6?", sender="usr_1"
+            ),
         ),
         EventType(
             name="agents.start_run.v1",
             topic="aw.agents",
             data=StartRun,
+            key="As the sender says, else the event's subject, else its id.",
+            handled_by=("agents",),
             public=True,
             summary="Ask an agent to run.",
+            example=StartRun(agent="concierge", input="What is 7 times 6?"),
         ),
         EventType(
             name="agents.run_refused.v1",
             topic="aw.runs",
             data=RunRefused,
+            key="The thread.",
+            published_by=("agents",),
+            handled_by=("chat",),
             summary="A message could not start a run.",
+            example=RunRefused(
+                thread="thr_1",
+                trigger="evt_1",
+                agent="concierge",
+                error_code="agent_not_running",
+                error_message="The agent 'concierge' is stopped.",
+                error_hint="Start it, then send the message again.",
+            ),
         ),
         EventType(
             name="flows.run_finished.v1",
             topic="aw.runs",
             data=RunFinished,
+            key="The run's thread; the run itself where it has none.",
+            published_by=("flows",),
+            handled_by=("chat",),
             summary="A run reached its end.",
+            example=RunFinished(
+                run="run_1",
+                agent="concierge",
+                thread="thr_1",
+                trigger="evt_1",
+                source="chat",
+                status="SUCCEEDED",
+                output="42",
+            ),
         ),
     )
 }

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.gateway.http import events, forms
+from backend.gateway.http import asyncapi, events, forms
 from backend.gateway.http.door import Door, NetworkSettings
 from backend.gateway.http.endpoints import endpoint, probe
 from backend.gateway.http.headers import SafeHeaders
@@ -31,6 +31,8 @@ def create_routes() -> list[BaseRoute]:
         endpoint("POST", "/auth/sign-out", forms.sign_out),
         endpoint("GET", "/v1/agents", runs.agents),
         endpoint("POST", "/v1/agents/{agent}/runs", runs.start),
+        endpoint("GET", "/v1/agents/{agent}/asyncapi.json", asyncapi.agent_as_json),
+        endpoint("GET", "/v1/agents/{agent}/asyncapi.yaml", asyncapi.agent_as_yaml),
         endpoint("GET", "/v1/runs/{run}", runs.get),
         endpoint("GET", "/v1/runs/{run}/events", runs.events),
         endpoint("POST", "/v1/runs/{run}/cancel", runs.cancel),
@@ -39,6 +41,8 @@ def create_routes() -> list[BaseRoute]:
         probe("/ready", probes.ready),
         probe("/metrics", probes.metrics),
         probe("/openapi.json", describe),
+        probe("/asyncapi.json", asyncapi.as_json),
+        probe("/asyncapi.yaml", asyncapi.as_yaml),
         *(Route(f"{prefix}/{{rest:path}}", _nothing_here, methods=_METHODS) for prefix in _OURS),
     ]
 

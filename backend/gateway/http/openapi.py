@@ -11,6 +11,7 @@ from starlette.responses import Response
 from backend.foundation.events.codec import STRUCTURED
 from backend.foundation.events.types import CATALOGUE
 from backend.gateway.http import shapes
+from backend.gateway.http.asyncapi import JSON, YAML
 from backend.gateway.http.events import BATCH
 from backend.gateway.http.problems import MEDIA_TYPE
 from backend.gateway.http.stream import EVENT_STREAM
@@ -79,7 +80,17 @@ def _agents() -> dict[str, Any]:
             )
         },
         "/v1/agents/{agent}/runs": {"post": start},
+        "/v1/agents/{agent}/asyncapi.json": {"get": _asyncapi("agentAsyncApiJson", JSON, of_agent=True)},
+        "/v1/agents/{agent}/asyncapi.yaml": {"get": _asyncapi("agentAsyncApiYaml", YAML, of_agent=True)},
     }
+
+
+def _asyncapi(name: str, kind: str, *, of_agent: bool = False) -> dict[str, Any]:
+    responses = {"200": {"description": "The AsyncAPI 3 document.", "content": {kind: {"schema": {"type": "object"}}}}}
+    if not of_agent:
+        return _open(name, "Every event of the product", responses)
+    agent = [_parameter("agent", "path", "Id or slug of the agent.")]
+    return _operation(name, "The events of an agent", "Needs `agents:read`.", responses, parameters=agent)
 
 
 def _runs() -> dict[str, Any]:
@@ -137,6 +148,8 @@ def _probes() -> dict[str, Any]:
     text = {"description": "Figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}
     ready = {"200": _json("It can serve.", "Ready"), "503": _json("A part is down.", "Ready", problem=True)}
     return {
+        "/asyncapi.json": {"get": _asyncapi("asyncApiJson", JSON)},
+        "/asyncapi.yaml": {"get": _asyncapi("asyncApiYaml", YAML)},
         "/health": {"get": _open("health", "Whether this process answers", {"200": _json("It does.", "Alive")})},
         "/ready": {"get": _open("ready", "Whether this process can serve", ready)},
         "/metrics": {

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend.foundation.bus import repository
 from backend.foundation.bus.models import DeadLetterRow
 from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Partition, Reader, TopicInfo
-from backend.foundation.bus.rules import group_of, slot_of
+from backend.foundation.bus.rules import PARTITIONS, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
 from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, dead_letter
@@ -50,7 +50,14 @@ class BusService:
     """
 
     def __init__(
-        self, bus: Bus, db: Database, live: Live, *, member: str = "", partitions: int = 8, relay_shards: int = 1
+        self,
+        bus: Bus,
+        db: Database,
+        live: Live,
+        *,
+        member: str = "",
+        partitions: int = PARTITIONS,
+        relay_shards: int = 1,
     ) -> None:
         self._bus = bus
         self._db = db

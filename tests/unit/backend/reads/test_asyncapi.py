@@ -1,0 +1,67 @@
+"""BUS-6, BUS-2: what the AsyncAPI document says is what the codec does."""
+
+import jsonschema
+import pytest
+
+from backend.foundation.events.codec import Undecodable, decode, encode
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import CATALOGUE, EventType
+from backend.foundation.kernel.ids import TenantId
+from backend.reads.asyncapi import document
+from tests.architecture.source import ROOT
+
+ENTRIES = pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATALOGUE))
+
+
+def sent(entry: EventType) -> tuple[dict[str, str], bytes]:
+    event = Event(
+        type=entry.name, tenant=TenantId("tnt_1"), key="k", data=entry.example, source="/x", subject="s",
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )  # fmt: skip
+    return encode(event).headers, encode(event).value
+
+
+@ENTRIES
+def test_the_headers_are_those_of_the_codec(entry: EventType) -> None:
+    schema = document()["components"]["messages"][entry.name]["headers"]
+    headers, _ = sent(entry)
+    jsonschema.validate(headers, schema)
+    assert set(headers) == set(schema["properties"])
+
+
+@ENTRIES
+def test_a_header_is_required_if_nothing_can_be_read_without_it(entry: EventType) -> None:
+    schema = document()["components"]["messages"][entry.name]["headers"]
+    headers, value = sent(entry)
+
+    def readable(without: str) -> bool:
+        try:
+            decode({name: text for name, text in headers.items() if name != without}, value)
+        except Undecodable:
+            return False
+        return True
+
+    assert {name for name in headers if not readable(name)} == set(schema["required"])
+
+
+@ENTRIES
+def test_the_examples_fit_and_can_be_read(entry: EventType) -> None:
+    described = document()
+    message = described["components"]["messages"][entry.name]
+    [example] = message["examples"]
+    jsonschema.validate(example["headers"], message["headers"])
+    jsonschema.validate(example["payload"], described["components"]["schemas"][entry.data.__name__])
+    assert decode(example["headers"], sent(entry)[1]).data == entry.example
+
+
+@ENTRIES
+def test_every_event_has_a_sender_and_each_sender_makes_it(entry: EventType) -> None:
+    assert entry.published_by or entry.public
+    for room in entry.published_by:
+        sources = (ROOT / "backend" / "domain" / room).rglob("*.py")
+        assert any(f'type="{entry.name}"' in file.read_text() for file in sources), room
+
+
+def test_the_document_knows_nothing_of_an_installation() -> None:
+    servers = document()["servers"].values()
+    assert all(server["host"].startswith("{") for server in servers)
