@@ -21,7 +21,7 @@ def list_agents(context: typer.Context, tenant: TenantName = None, as_json: AsJs
     """List the agents of a tenant."""
 
     async def work(backend: Backend) -> list[AgentView]:
-        return await backend.agents.list(await _caller(backend, tenant))
+        return await backend.agents.list(await caller_in(backend, tenant))
 
     found = with_backend(context, work)
     lines = [f"{view.slug:<24} {view.status:<9} {view.model:<28} {view.name}" for view in found]
@@ -38,13 +38,14 @@ def show_agent(
     """Show one agent."""
 
     async def work(backend: Backend) -> AgentView:
-        return await backend.agents.get(await _caller(backend, tenant), name)
+        return await backend.agents.get(await caller_in(backend, tenant), name)
 
     facts = asdict(with_backend(context, work))
     show(facts, as_json=as_json, words="\n".join(f"{fact:<12} {_text(value)}" for fact, value in facts.items()))
 
 
-async def _caller(backend: Backend, tenant: str | None) -> Caller:
+async def caller_in(backend: Backend, tenant: str | None) -> Caller:
+    """Return the command line's caller in a tenant; the only one when there is no name."""
     return system_caller(await backend.identity.tenant_named(tenant), "cli")
 
 
