@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Write the tables of docs/guides that follow from the code: settings, commands, events, errors.
+"""Write what follows from the code: the tables of docs/guides (settings, commands, events, errors), docs/asyncapi.yaml.
 
 ``docs.py`` writes them, ``docs.py --check`` only says whether they are as they should be. What stands outside the two
-marks of a file is written by hand and stays.
+marks of a file is written by hand and stays. An AsyncAPI document that breaks who uses the written one is not written,
+unless ``--breaking`` says that this is meant.
 """
 
 import importlib
@@ -14,15 +15,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import msgspec  # noqa: E402 - the project is found first
 import typer  # noqa: E402 - the project is found first
 
 import backend  # noqa: E402 - the project is found first
 from backend.bootstrap.settings import FILE, SETTINGS  # noqa: E402 - the project is found first
 from backend.cli.app import app  # noqa: E402 - the project is found first
+from backend.foundation.events.rules.changes import compare  # noqa: E402 - the project is found first
 from backend.foundation.events.types import CATALOGUE  # noqa: E402 - the project is found first
 from backend.foundation.kernel.errors import AutoWeaveError  # noqa: E402 - the project is found first
+from backend.reads.asyncapi import document  # noqa: E402 - the project is found first
 
 GUIDES = ROOT / "docs" / "guides"
+ASYNCAPI = ROOT / "docs" / "asyncapi.yaml"
 START, END = "<!-- written by `make docs` -->", "<!-- end -->"
 
 
@@ -76,6 +81,12 @@ def main(arguments: list[str]) -> int:
     """Return 0 when all is written, or with ``--check`` when nothing would change."""
     check = "--check" in arguments
     stale = [name for name, table in TABLES.items() if _write(GUIDES / name, "\n".join(table()).rstrip(), check=check)]
+    broken = _broken()
+    if broken and "--breaking" not in arguments:
+        print("\n".join(["The events break who uses docs/asyncapi.yaml:", *broken]), file=sys.stderr)
+        print("Add a new version beside the old one, or say `scripts/docs.py --breaking`.", file=sys.stderr)
+        return 1
+    stale += [ASYNCAPI.name] if _write_asyncapi(check=check) else []
     if stale and check:
         print(f"Not as the code says: {', '.join(stale)}. Run `make docs`.", file=sys.stderr)
         return 1
@@ -93,6 +104,22 @@ def _write(file: Path, table: str, *, check: bool) -> bool:
     if wanted != text and not check:
         file.write_text(wanted, encoding="utf-8")
     return wanted != text
+
+
+def _broken() -> list[str]:
+    """What would break who uses the document as it is written."""
+    if not ASYNCAPI.exists():
+        return []
+    found = compare(msgspec.yaml.decode(ASYNCAPI.read_bytes()), document())
+    return [f"  {one.place}: {one.change} {one.cause}\n    Fix: {one.fix}" for one in found if one.breaking]
+
+
+def _write_asyncapi(*, check: bool) -> bool:
+    wanted = f"# Written by `make docs` from the catalogue of events.\n{msgspec.yaml.encode(document()).decode()}"
+    stale = not ASYNCAPI.exists() or ASYNCAPI.read_text(encoding="utf-8") != wanted
+    if stale and not check:
+        ASYNCAPI.write_text(wanted, encoding="utf-8")
+    return stale
 
 
 def _walk(path: str, command: "typer.core.TyperCommand | typer.core.TyperGroup") -> Iterator[tuple[str, object]]:

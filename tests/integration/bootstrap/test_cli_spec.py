@@ -41,3 +41,43 @@ def test_an_agents_document_comes_from_its_installation(tmp_path: Path) -> None:
     missing = autoweave(tmp_path, "spec", "asyncapi", "--agent", "nobody")
     assert (missing.returncode, missing.stdout) == (2, "")
     assert "Fix:" in missing.stderr
+
+
+def test_a_breaking_change_ends_the_check_with_code_1(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.json"
+    described = document()
+    old.write_bytes(msgspec.yaml.encode(described))
+    del described["components"]["schemas"]["RunFinished"]["properties"]["output"]
+    new.write_bytes(msgspec.json.encode(described))
+    done = autoweave(tmp_path, "spec", "check", str(old), str(new))
+    assert done.returncode == 1
+    for words in ("BREAKING", "flows.run_finished.v1/payload/output: The property is gone.", "Fix: ", "1 breaking, 0"):
+        assert words in done.stdout
+    told = json.loads(autoweave(tmp_path, "spec", "check", str(old), str(new), "--json").stdout)
+    assert told["compatible"] is False
+    assert [(one["breaking"], bool(one["cause"]), bool(one["fix"])) for one in told["changes"]] == [(True, True, True)]
+
+
+def test_a_compatible_change_ends_the_check_with_code_0(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    described = document()
+    old.write_bytes(msgspec.yaml.encode(described))
+    described["components"]["schemas"]["RunFinished"]["properties"]["mood"] = {"type": "string", "default": ""}
+    new.write_bytes(msgspec.yaml.encode(described))
+    done = autoweave(tmp_path, "spec", "check", str(old), str(new))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "0 breaking, 1 compatible.")
+    same = autoweave(tmp_path, "spec", "check", str(old), str(old))
+    assert (same.returncode, same.stdout) == (0, "Nothing has changed for anybody.\n")
+
+
+def test_what_cannot_be_compared_is_told_with_a_fix(tmp_path: Path) -> None:
+    good, broken, other = tmp_path / "good.yaml", tmp_path / "broken.yaml", tmp_path / "other.yaml"
+    good.write_bytes(msgspec.yaml.encode(document()))
+    broken.write_text("a: [")
+    other.write_text("openapi: 3.1.0")
+    for wrong in (broken, other, tmp_path / "missing.yaml"):
+        done = autoweave(tmp_path, "spec", "check", str(good), str(wrong))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Error: " in done.stderr
+        assert "Fix: " in done.stderr
+        assert "Traceback" not in done.stderr
