@@ -62,7 +62,6 @@ BREAKING: dict[str, Edit] = {
 }
 COMPATIBLE: dict[str, Edit] = {
     "channel new": lambda d: d["channels"].update(new={"address": "aw.new", "messages": {}}),
-    "channel called otherwise": lambda d: d["channels"].update(unused=d["channels"].pop("aw.new", {"address": "n"})),
     "message new": lambda d: d["channels"]["aw.chat"]["messages"].update(new={"payload": {}}),
     "operation new": lambda d: d["operations"].update(new={**operation(d)}),
     "server new": lambda d: d["servers"].update(other={"host": "h", "protocol": "kafka"}),
@@ -105,6 +104,15 @@ def test_a_compatible_change_is_told_and_breaks_nothing(edit: Edit) -> None:
 def test_words_and_the_form_of_references_are_no_change(edit: Edit) -> None:
     new = copy.deepcopy(document())
     edit(new)
+    assert compare(document(), new) == []
+
+
+def test_a_channel_may_have_another_name_in_the_document() -> None:
+    new = copy.deepcopy(document())
+    new["channels"]["talk"] = new["channels"].pop("aw.chat")
+    for each in new["operations"].values():
+        for reference in (each["channel"], *each["messages"]):
+            reference["$ref"] = reference["$ref"].replace("#/channels/aw.chat", "#/channels/talk")
     assert compare(document(), new) == []
 
 
