@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from backend.foundation.bus.ports import Bus
-from backend.foundation.kernel.errors import Fenced
+from backend.foundation.kernel.errors import Conflict, Fenced
 from tests.contract.members import (
     DEADLINE_S,
     PARTITIONS,
@@ -230,3 +230,21 @@ async def test_a_member_that_was_thought_dead_cannot_commit_any_more(bus: Bus, m
         zombie.stdin.write(b"\n")
         assert await _said(zombie) == "fenced"
         assert await bus.lag("aw.test") == {"orders": 80 - committed}
+
+
+async def test_a_group_is_deleted_once_it_has_no_members(bus: Bus) -> None:
+    """BUS-10: what a load has made is gone after it; the next group of that name begins at the beginning."""
+    await publish(bus, [message("k", 1)])
+    one = await join(bus)
+    await received(one, 1)
+    with pytest.raises(Conflict):
+        await bus.delete_group("aw.test")
+    assert one.reader is not None
+    await one.reader.commit({one.deliveries[0].partition: one.deliveries[0].offset})
+    await one.reader.stop()
+    assert await bus.lag("aw.test") == {"orders": 0}
+    await bus.delete_group("aw.test")
+    assert await bus.lag("aw.test") == {}
+    again = await join(bus)
+    await received(again, 1)
+    await bus.delete_group("aw.nobody")

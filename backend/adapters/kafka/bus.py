@@ -152,6 +152,10 @@ class KafkaBus:
             lag[self._names.own(at.topic) or at.topic] += max(end - done, 0)
         return lag
 
+    async def delete_group(self, group: str) -> None:
+        """See `Bus.delete_group`."""
+        await self._topics.delete_group(self._names.native(group))
+
     async def health(self) -> BusHealth:
         """See `Bus.health`."""
         begun = time.monotonic()

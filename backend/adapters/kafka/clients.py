@@ -1,7 +1,7 @@
 """The client library's parts that the adapter uses, with the types that the library leaves open."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any, Protocol, TypedDict, cast
 
@@ -10,6 +10,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocol
+from aiokafka.errors import for_code
+from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, RecordMetadata, TopicPartition
 
@@ -22,6 +24,7 @@ _RETRY_MS = 250
 _FETCH_WAIT_MS = 200
 _FETCH_BYTES = 512 * 1024
 _NO_GENERATION = -1
+_NO_COORDINATOR = (14, 15, 16)
 
 
 class Batch(Protocol):
@@ -123,6 +126,12 @@ class GroupsAnswer(Protocol):
     groups: list[tuple[int, str, str, str, str, list[tuple[str, str, str, bytes, bytes]]]]
 
 
+class DeletedGroupsAnswer(Protocol):
+    """What the broker says to a deletion of groups: name and error code for each."""
+
+    results: list[tuple[str, int]]
+
+
 class Admin(Protocol):
     """`aiokafka.admin.AIOKafkaAdminClient`."""
 
@@ -134,6 +143,7 @@ class Admin(Protocol):
     async def describe_cluster(self) -> ClusterFacts: ...
     async def describe_configs(self, config_resources: Sequence[ConfigResource]) -> list[ConfigsAnswer]: ...
     async def describe_consumer_groups(self, group_ids: Sequence[str]) -> list[GroupsAnswer]: ...
+    async def find_coordinator(self, group_id: str) -> int: ...
     async def list_consumer_group_offsets(self, group_id: str) -> Mapping[TopicPartition, OffsetAndMetadata]: ...
 
 
@@ -274,6 +284,18 @@ def new_topic(name: str, partitions: int, settings: Mapping[str, str]) -> NewTop
 def topic_resource(name: str) -> ConfigResource:
     """Return the name of a topic's settings."""
     return ConfigResource(ConfigResourceType.TOPIC, name)
+
+
+async def delete_group(admin: Admin, group: str) -> int:
+    """Ask the group's coordinator to delete it; return the error code, 0 for none."""
+    coordinator = await admin.find_coordinator(group)
+    # The library knows the request, but has no method for it.
+    send = cast("Callable[[object, int], Awaitable[DeletedGroupsAnswer]]", getattr(admin, "_send_request"))  # noqa: B009 - not public
+    answer = await send(DeleteGroupsRequest([group]), coordinator)
+    code = answer.results[0][1]
+    if code in _NO_COORDINATOR:
+        raise for_code(code)
+    return code
 
 
 def subscription(metadata: bytes) -> list[str]:

@@ -15,7 +15,16 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from backend.adapters.kafka.clients import Admin, Clients, Consumer, TopicFacts, new_topic, subscription, topic_resource
+from backend.adapters.kafka.clients import (
+    Admin,
+    Clients,
+    Consumer,
+    TopicFacts,
+    delete_group,
+    new_topic,
+    subscription,
+    topic_resource,
+)
 from backend.adapters.kafka.ending import end_admin, end_consumer
 from backend.adapters.kafka.failures import answered, translate
 from backend.adapters.kafka.held import Held
@@ -26,6 +35,7 @@ Answer = TypeVar("Answer")
 
 _LOOK_AGAIN_S = 0.05
 _NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+_HAS_MEMBERS, _NO_SUCH_GROUP = 68, 69
 _OWN_SETTING = 1
 """The source of a setting that was given for this topic; everything else is the broker's."""
 
@@ -122,6 +132,15 @@ class Topics:
         members = [member for answer in answers for found in answer.groups for member in found[5]]
         # A member between two generations has no metadata yet.
         return {topic for member in members if member[3] for topic in subscription(member[3])}
+
+    async def delete_group(self, group: str) -> None:
+        """Delete a group that has no members; one that does not exist is fine."""
+        async with self._asking(f"delete the group {group!r}") as admin:
+            code = await _coordinated(lambda: delete_group(admin, group))
+        if code == _HAS_MEMBERS:
+            raise Conflict(f"The group {group!r} has members.", hint="Stop its consumers first.")
+        if code not in (0, _NO_SUCH_GROUP):
+            raise translate(for_code(code)(), f"delete the group {group!r}")
 
     async def brokers(self) -> int:
         """Return the number of brokers that are up: the cheapest question there is."""

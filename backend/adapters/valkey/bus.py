@@ -129,6 +129,9 @@ class ValkeyBus:
             )
         return lags
 
+    async def delete_group(self, group: str) -> None:
+        await self._topics.delete_group(group)
+
     async def health(self) -> BusHealth:
         return await health_of(self._server)
 

@@ -62,6 +62,17 @@ class Topics:
         keys = [self._server.key("topics"), self._server.key("groups", name)]
         await self._server.run(DELETE, keys, [name, self._server.namespace])
 
+    async def delete_group(self, group: str) -> None:
+        """Forget a group's positions in all topics; raise `Conflict` while one of its members is alive."""
+        await self._load()
+        clock = cast("list[bytes]", await self._server.call("TIME"))
+        for name in self._known:
+            members = self._server.key("m", group, name)
+            if await self._server.call("ZCOUNT", members, int(clock[0]) * 1000, "+inf"):
+                raise Conflict(f"The group {group!r} has members.", hint="Stop its consumers first.")
+            await self._server.call("ZREM", self._server.key("groups", name), group)
+            await self._server.call("UNLINK", self._server.key("g", group, name), members)
+
     async def partitions(self, name: str) -> int:
         """Return how many partitions a topic has, 0 when there is no such topic."""
         if name not in self._known:

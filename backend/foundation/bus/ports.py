@@ -145,6 +145,10 @@ class Bus(Protocol):
         """Return how many messages of each topic the group has not committed yet."""
         ...
 
+    async def delete_group(self, group: str) -> None:
+        """Forget a group and its positions; raise `Conflict` while it has members. One that is not known is fine."""
+        ...
+
     async def health(self) -> BusHealth:
         """Ask the broker, within 2 s; never raises."""
         ...

@@ -100,6 +100,12 @@ async def is_seen(session: AsyncSession, consumer: str, key: EventKey) -> bool:
     return (await session.execute(statement)).first() is not None
 
 
+async def seen(session: AsyncSession, consumer: str) -> int:
+    """Return how many events a consumer has done."""
+    counted = select(func.count()).select_from(_INBOX).where(_INBOX.c.consumer == consumer)
+    return (await session.execute(counted)).scalar_one()
+
+
 async def unsent(
     session: AsyncSession, *, shard: int, shards: int, blocked: Sequence[str], limit: int
 ) -> Sequence[Row[Any]]:

@@ -182,6 +182,11 @@ class BusService:
             waiting, oldest_ms = await repository.backlog(session)
         return OutboxView(waiting=waiting, oldest_ms=oldest_ms)
 
+    async def done(self, *consumers: str) -> dict[str, int]:
+        """Return how many events each consumer has recorded as done, of those whose rows are still kept."""
+        async with self._db.system_read() as session:
+            return {name: await repository.seen(session, name) for name in consumers}
+
     async def give_up(
         self, session: AsyncSession, consumer: str, event: Event, error: Exception, attempts: int
     ) -> None:
