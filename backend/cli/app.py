@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from backend.cli import accounts, agents, spec, system
+from backend.cli.bench.command import bench
 from backend.cli.context import DATA_HELP, Given
 from backend.cli.report import report
 from backend.cli.run import main as run_role
@@ -21,6 +22,7 @@ app.add_typer(accounts.tenant, name="tenant")
 app.add_typer(accounts.key, name="key")
 app.add_typer(agents.agent, name="agent")
 app.add_typer(spec.spec, name="spec")
+app.add_typer(bench, name="bench")
 app.command()(system.migrate)
 app.command()(system.doctor)
 

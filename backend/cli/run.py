@@ -105,12 +105,12 @@ def _worker(settings: Settings, given: argparse.Namespace) -> int:
         replaces=given.replaces,
         ready=lambda: _tell(given.notice, b"ready"),
     )
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(work)
     return 0
 
 
-def _fast_loop() -> "Callable[[], AbstractEventLoop] | None":
+def fast_loop() -> "Callable[[], AbstractEventLoop] | None":
     """Return what makes the loop that the web process has too; Windows has none of it."""
     try:
         import uvloop

@@ -1,0 +1,1 @@
+"""`autoweave bench`: load of the product's own making, and what it does to it."""
