@@ -48,15 +48,21 @@ def run_mesh(settings: Settings, load: Load, *, broker: int = 0) -> Outcome:
 
 
 async def _cleared(place: Place, load: Load, broker: int) -> Outcome:
+    bus = open_bus(place.settings)
     try:
-        return await _Run(place, load, broker).run()
+        await bus.start()
+        try:
+            return await _Run(place, load, broker, bus).run()
+        finally:
+            await clear(bus, HANDLER, ASKER)
     finally:
-        await clear(place, HANDLER, ASKER)
+        await bus.close()
 
 
 class _Run:
-    def __init__(self, place: Place, load: Load, broker: int) -> None:
+    def __init__(self, place: Place, load: Load, broker: int, bus: Bus) -> None:
         self._place = place
+        self._bus = bus
         self._load = load
         self._broker = broker
         self._wires = Wires()
@@ -65,26 +71,21 @@ class _Run:
         self._processes: dict[str, SpawnProcess] = {}
 
     async def run(self) -> Outcome:
-        bus = open_bus(self._place.settings)
-        try:
-            await bus.start()
-            async with self._started():
-                return await self._measure(bus)
-        finally:
-            await bus.close()
+        async with self._started():
+            return await self._measure()
 
-    async def _measure(self, bus: Bus) -> Outcome:
+    async def _measure(self) -> Outcome:
         wires = self._wires
         await self._until(lambda: all(ready.is_set() for ready in wires.ready.values()), _READY_S, "is not ready")
         wires.go.set()
         await self._until(lambda: wires.start_ns.value > 0, _READY_S, "does not start")
         timed_ns = wires.start_ns.value + self._load.due_ns(self._load.warm)
-        telling = asyncio.create_task(self._tell(bus))
+        telling = asyncio.create_task(self._tell())
         try:
             await self._until(lambda: time.monotonic_ns() >= timed_ns or wires.enough.is_set(), None, "")
             before = self._cpu_s()
             await self._until(wires.all_sent.is_set, None, "")
-            lag = await self._drained(bus)
+            lag = await self._drained()
             after = self._cpu_s()
         finally:
             telling.cancel()
@@ -103,13 +104,13 @@ class _Run:
             interrupted=self._asked_to_end > 0,
         )
 
-    async def _drained(self, bus: Bus) -> int:
+    async def _drained(self) -> int:
         """Return the lag once all that was confirmed is handled, or when nothing has moved for some time."""
         wires, moved, seen = self._wires, time.monotonic(), -1
         taken = wires.taken[DRIVER if self._load.mode is Mode.REPLY else WORKER]
         while True:
             self._look()
-            lag = await self._lag(bus)
+            lag = await self._lag()
             if lag + taken.value != seen:
                 seen, moved = lag + taken.value, time.monotonic()
             done = taken.value >= wires.tried.value - wires.failed.value and lag == 0
@@ -117,17 +118,17 @@ class _Run:
                 return lag
             await asyncio.sleep(_LOOK_S)
 
-    async def _lag(self, bus: Bus) -> int:
-        lags = [await bus.lag(group_of(name)) for name in self._consumers]
+    async def _lag(self) -> int:
+        lags = [await self._bus.lag(group_of(name)) for name in self._consumers]
         return sum(count for lag in lags for count in lag.values())
 
-    async def _tell(self, bus: Bus) -> None:
+    async def _tell(self) -> None:
         """Say each second how it goes, on standard error: standard output is for the figures."""
         wires, begun, before, last = self._wires, time.monotonic(), 0, time.monotonic()
         while True:
             await asyncio.sleep(_TELL_S)
             try:
-                lag = f"{await self._lag(bus):,}"
+                lag = f"{await self._lag():,}"
             except Unavailable:
                 lag = "unknown"
             tried, handled, now = wires.tried.value, wires.taken[WORKER].value, time.monotonic()

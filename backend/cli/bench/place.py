@@ -6,16 +6,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from backend.adapters.database.beside import database_beside
 from backend.bootstrap import embedded
-from backend.bootstrap.outside import open_bus
 from backend.bootstrap.parent import die_with_parent
 from backend.bootstrap.prepare import migrate
 from backend.bootstrap.settings import Settings
+from backend.foundation.bus.ports import Bus
 from backend.foundation.bus.rules import group_of
 from backend.foundation.kernel.errors import Conflict, Unavailable
 
@@ -37,39 +38,32 @@ def own_place(settings: Settings) -> Generator[Place]:
     """Make a place on the broker of the settings; folder, database and own server are gone afterwards.
 
     Topics and groups begin with the place's name, so that no event of an installation on the same broker is met; they
-    go by `clear`.
+    go by `clear`. The database is new too: an installation's relay would send what it finds in its outbox.
     """
-    with TemporaryDirectory(prefix="autoweave-bench-") as folder:
+    name = f"bench{secrets.token_hex(4)}"
+    with TemporaryDirectory(prefix="autoweave-bench-") as folder, ExitStack() as stack:
         data = Path(folder)
         own = replace(
             settings,
             data=data,
-            namespace=f"bench{secrets.token_hex(4)}",
-            database_url=f"sqlite:///{data}/autoweave.db",
+            namespace=name,
+            database_url=stack.enter_context(database_beside(settings.database_url, name, data)),
             redis_url=embedded.url(data) if settings.embedded_redis else settings.redis_url,
         )
         migrate(own)
-        if not settings.embedded_redis:
-            yield Place(own, 0)
-            return
-        with _valkey(data) as process:
-            yield Place(own, process)
+        yield Place(own, stack.enter_context(_valkey(data)) if settings.embedded_redis else 0)
 
 
-async def clear(place: Place, *consumers: str) -> None:
-    """Delete the topics of the place, and the groups of its consumers."""
-    bus = open_bus(place.settings)
-    try:
-        for consumer in consumers:
-            try:
-                await bus.delete_group(group_of(consumer))
-            except Conflict as error:
-                # Of a process that was killed; the broker forgets it in time, as it has no topic any more.
-                print(error.message, file=sys.stderr)
-        for topic in await bus.topics():
-            await bus.delete_topic(topic.name)
-    finally:
-        await bus.close()
+async def clear(bus: Bus, *consumers: str) -> None:
+    """Delete the topics of the bus's name space, and the groups of the consumers."""
+    for consumer in consumers:
+        try:
+            await bus.delete_group(group_of(consumer))
+        except Conflict as error:
+            # Of a process that was killed; the broker forgets it in time, as it has no topic any more.
+            print(error.message, file=sys.stderr)
+    for topic in await bus.topics():
+        await bus.delete_topic(topic.name)
 
 
 def seconds_of(process: int) -> float:

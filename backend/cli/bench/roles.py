@@ -28,7 +28,7 @@ DRIVER, WORKER = "driver", "worker"
 
 _BEAT_S = 0.05
 _TICK_S = 0.002
-_LANES = 8
+_LANES = 4
 _MOST_AT_ONCE = 500
 _LEAD_NS = 100_000_000
 _NOTED = "bench"

@@ -13,14 +13,18 @@ from typing import Any, cast
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy import text
 
+from backend.adapters.database.database import SqlDatabase
 from backend.adapters.valkey.server import Server
 from tests.fixtures.kafka import Broker
-from tests.fixtures.processes import ROOT, Running
+from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.processes import ROOT, Running, free_port
 
 pytestmark = pytest.mark.integration
 
 Bench = Callable[..., tuple[int, dict[str, Any], str]]
+_BRIEF = ("--rate", "200", "--duration", "1", "--warm-up", "0.5")
 _SHORT = ("--rate", "200", "--duration", "2", "--warm-up", "1", "--keys", "20")
 
 
@@ -81,9 +85,9 @@ def test_a_load_on_the_embedded_bus_is_counted_whole_and_leaves_nothing(
 
 
 def test_on_a_shared_server_no_key_is_left_that_does_not_end_by_itself(bench: Bench, valkey_url: str) -> None:
-    code, found, said = bench(*_SHORT, AUTOWEAVE_REDIS_URL=valkey_url)
+    code, found, said = bench(*_BRIEF, AUTOWEAVE_REDIS_URL=valkey_url)
     assert code == 0, said
-    assert _is_whole(found, 600), found
+    assert _is_whole(found, 300), found
 
     async def staying() -> list[Any]:
         server = Server(valkey_url, namespace="")
@@ -97,9 +101,9 @@ def test_on_a_shared_server_no_key_is_left_that_does_not_end_by_itself(bench: Be
 
 
 def test_on_kafka_no_topic_and_no_group_is_left(bench: Bench, kafka_broker: Broker) -> None:
-    code, found, said = bench(*_SHORT, "--broker-pid", str(kafka_broker.pid), AUTOWEAVE_BUS_URL=kafka_broker.url)
+    code, found, said = bench(*_BRIEF, "--broker-pid", str(kafka_broker.pid), AUTOWEAVE_BUS_URL=kafka_broker.url)
     assert code == 0, said
-    assert _is_whole(found, 600), found
+    assert _is_whole(found, 300), found
     assert found["cpu_us"]["broker"] > 0
 
     async def left() -> list[str]:
@@ -112,6 +116,39 @@ def test_on_kafka_no_topic_and_no_group_is_left(bench: Bench, kafka_broker: Brok
             await admin.close()
 
     assert asyncio.run(left()) == []
+
+
+def test_on_postgresql_it_works_in_a_database_of_its_own(
+    bench: Bench, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    code, found, said = bench(*_BRIEF, AUTOWEAVE_DATABASE_URL=postgres_database)
+    assert (code, found) == (1, {})
+    assert "CREATEDB" in said
+
+    postgres_server.run("psql", "-d", "postgres", "-c", "ALTER ROLE autoweave CREATEDB")
+    try:
+        code, found, said = bench(*_BRIEF, "--mode", "reply", AUTOWEAVE_DATABASE_URL=postgres_database)
+    finally:
+        postgres_server.run("psql", "-d", "postgres", "-c", "ALTER ROLE autoweave NOCREATEDB")
+    assert code == 0, said
+    assert _is_whole(found, 300), found
+
+    async def names() -> list[str]:
+        database = SqlDatabase(postgres_database)
+        try:
+            async with database.system_read() as session:
+                return list((await session.scalars(text("SELECT datname FROM pg_database"))).all())
+        finally:
+            await database.close()
+
+    assert [name for name in asyncio.run(names()) if name.startswith("bench")] == []
+
+
+def test_a_broker_that_is_not_there_is_named(bench: Bench, surroundings: dict[str, str]) -> None:
+    code, found, said = bench(*_BRIEF, AUTOWEAVE_BUS_URL=f"kafka://127.0.0.1:{free_port()}")
+    assert (code, found) == (1, {})
+    assert "Kafka cannot be reached" in said
+    assert list(Path(surroundings["TMPDIR"]).iterdir()) == []
 
 
 def test_ctrl_c_ends_it_with_the_figures_so_far(surroundings: dict[str, str], tmp_path: Path) -> None:
