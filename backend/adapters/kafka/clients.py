@@ -289,8 +289,8 @@ def topic_resource(name: str) -> ConfigResource:
 async def delete_group(admin: Admin, group: str) -> int:
     """Ask the group's coordinator to delete it; return the error code, 0 for none."""
     coordinator = await admin.find_coordinator(group)
-    # The library knows the request, but has no method for it.
-    send = cast("Callable[[object, int], Awaitable[DeletedGroupsAnswer]]", getattr(admin, "_send_request"))  # noqa: B009 - not public
+    # The library knows the request but has no public method that sends it to a coordinator.
+    send = cast("Callable[[object, int], Awaitable[DeletedGroupsAnswer]]", getattr(admin, "_send_request"))  # noqa: B009 - private, see above
     answer = await send(DeleteGroupsRequest([group]), coordinator)
     code = answer.results[0][1]
     if code in _NO_COORDINATOR:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Generic, Protocol, TypeVar
 
 
@@ -41,9 +42,8 @@ class Held(Generic[Client]):
 
     async def _started(self) -> Client:
         client = self._make()
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._close, client)
             await client.start()
-        except BaseException:
-            await self._close(client)
-            raise
+            undo.pop_all()
         return client

@@ -1,6 +1,7 @@
 """The producer in use: made again, for ever, when it breaks."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import structlog
 
@@ -77,12 +78,11 @@ class ProducerLink:
 
     async def _connected(self) -> Producer:
         producer = self._clients.producer()
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(end_producer, producer)
             async with asyncio.timeout(self._options.start_s):
                 await producer.start()
-        except BaseException:
-            await end_producer(producer)
-            raise
+            undo.pop_all()
         return producer
 
     async def _retire(self, producer: Producer, *, drop: bool) -> None:

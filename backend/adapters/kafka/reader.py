@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
 import structlog
 from aiokafka.abc import ConsumerRebalanceListener
@@ -111,11 +112,10 @@ class KafkaReader:
 
     async def _joined(self) -> Consumer:
         consumer = self._connect()
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(end_consumer, consumer)
             await consumer.start()
-        except BaseException:
-            await end_consumer(consumer)
-            raise
+            undo.pop_all()
         self._consumer = consumer
         heed_given_up_commits(consumer)
         # Subscribing after the start does not wait for partitions, which may take as long as others hold them.

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from typing import Generic, NamedTuple, TypeVar, cast
 
 import structlog
@@ -130,15 +131,14 @@ class Follower:
         unread = stream.cursor is None
         tail = Tail(key, put, self._limit)
         stream.tails.add(tail)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.detach, tail)
             last, backlog = await self._stored(key, after)
             if unread and (stream.cursor is None or position(last) < position(stream.cursor)):
                 # Two who attach at once may have seen two ends: go on from the earlier, nobody takes an entry twice.
                 stream.cursor = last
                 await self._wake()
-        except BaseException:
-            self.detach(tail)
-            raise
+            undo.pop_all()
         tail.caught_up(position(last) if after == "$" else min(position(after), position(last)), backlog)
         if self._task is None:
             self._task = asyncio.create_task(self._run())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from typing import cast
 
 import structlog
@@ -55,18 +56,17 @@ class Listener:
             self._ears.setdefault(key, set()).add(ear)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
-        try:
-            missing = [key for key in ear.keys if key not in self._active]
-            if missing and self._ready:
-                await self._send("SUBSCRIBE", *missing)
-            async with asyncio.timeout(_JOIN_S), self._changed:
-                await self._changed.wait_for(lambda: self._active.issuperset(ear.keys))
-        except (TimeoutError, RedisError, OSError) as error:
-            await self.leave(ear)
-            raise Unavailable("Valkey does not answer.", hint="Start it, or check AUTOWEAVE_REDIS_URL.") from error
-        except BaseException:
-            await self.leave(ear)
-            raise
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.leave, ear)
+            try:
+                missing = [key for key in ear.keys if key not in self._active]
+                if missing and self._ready:
+                    await self._send("SUBSCRIBE", *missing)
+                async with asyncio.timeout(_JOIN_S), self._changed:
+                    await self._changed.wait_for(lambda: self._active.issuperset(ear.keys))
+            except (TimeoutError, RedisError, OSError) as error:
+                raise Unavailable("Valkey does not answer.", hint="Start it, or check AUTOWEAVE_REDIS_URL.") from error
+            undo.pop_all()
         return ear
 
     async def leave(self, ear: Ear) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import cast
 
 import structlog
@@ -75,11 +76,10 @@ class ValkeyReader:
     async def start(self) -> None:
         """Join the group; raise `Unavailable` when the server is down."""
         ear = await self._listener.join([self._leases.notices])
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._listener.leave, ear)
             self._changes.append(await self._leases.balance())
-        except BaseException:
-            await self._listener.leave(ear)
-            raise
+            undo.pop_all()
         loops = (self._read_forever(), self._keep_leases(ear), self._wake_when_stale())
         self._tasks = [asyncio.create_task(loop) for loop in loops]
 

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -42,16 +43,13 @@ class StreamTransport(httpx2.AsyncBaseTransport):
         with failing_as(httpx2.PoolTimeout, httpx2.PoolTimeout):
             async with asyncio.timeout(timeouts["pool"]):
                 await self._places.acquire()
-        connection: Connection | None = None
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._places.release)
             connection = self._kept(request.url) or await self._connect(request.url, timeouts["connect"])
+            undo.callback(connection.close)
             connection.send(request, body)
             head = await connection.head(timeouts["read"])
-        except BaseException:
-            self._places.release()
-            if connection is not None:
-                connection.close()
-            raise
+            undo.pop_all()
         stream = _Body(self, connection, timeouts["read"])
         return httpx2.Response(
             head.status_code,
