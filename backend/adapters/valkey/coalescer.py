@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from backend.foundation.kernel.errors import Unavailable
 
@@ -69,15 +69,20 @@ class Coalescer(Generic[Item, Result]):
             parts.append((len(chunk), future))
         try:
             results = await self._send(items)
-        except BaseException as error:
-            for _, future in parts:
-                if not future.done():
-                    future.set_exception(error if isinstance(error, Exception) else Unavailable("It was shut down."))
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:  # noqa: BLE001 - each who waits gets it, the loop goes on
+            _fail(parts, error)
             return
+        except asyncio.CancelledError:
+            _fail(parts, Unavailable("It was shut down."))
+            raise
         start = 0
         for length, future in parts:
             if not future.done():
                 future.set_result(results[start : start + length])
             start += length
+
+
+def _fail(parts: Sequence[tuple[int, asyncio.Future[Any]]], error: Exception) -> None:
+    for _, future in parts:
+        if not future.done():
+            future.set_exception(error)

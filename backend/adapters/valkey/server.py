@@ -124,17 +124,19 @@ class Server:
     async def _exchange(self, packed: bytes) -> Reply:
         async with asyncio.timeout(_CALL_TIMEOUT_S):
             link = await self._pool.get_connection()
+            answered = False
             try:
                 await link.send_packed_command(packed)
-                return await link.read_response(disable_decoding=True)
-            except ResponseError:
-                raise
-            except BaseException:
-                # A reply may still be on its way: whoever gets this connection next would read it as his own.
-                await link.disconnect(nowait=True)
-                raise
+                reply = await _reply(link)
+                answered = True
             finally:
+                if not answered:
+                    # A reply may still be on its way: whoever gets this connection next would read it as his own.
+                    await link.disconnect(nowait=True)
                 await self._pool.release(link)
+        if isinstance(reply, ResponseError):
+            raise reply
+        return reply
 
 
 class Line:
@@ -180,21 +182,25 @@ class Line:
         await self._link.disconnect()
 
     async def _exchange(self, packed: bytes, count: int) -> list[Reply | ResponseError]:
+        answered = False
         try:
             async with asyncio.timeout(_CALL_TIMEOUT_S):
                 if not self._link.is_connected:
                     await self._link.connect()
                 await self._link.send_packed_command(packed)
-                return [await self._reply() for _ in range(count)]
-        except BaseException:
-            await self._link.disconnect(nowait=True)
-            raise
+                replies = [await _reply(self._link) for _ in range(count)]
+            answered = True
+            return replies
+        finally:
+            if not answered:
+                await self._link.disconnect(nowait=True)
 
-    async def _reply(self) -> Reply | ResponseError:
-        try:
-            return await self._link.read_response(disable_decoding=True)
-        except ResponseError as error:
-            return error
+
+async def _reply(link: Link) -> Reply | ResponseError:
+    try:
+        return await link.read_response(disable_decoding=True)
+    except ResponseError as error:
+        return error
 
 
 async def connect(link: Link) -> None:

@@ -5,7 +5,7 @@ import logging
 import time
 from asyncio import Semaphore, Task
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from backend.adapters.wasmtime.process import ChildProcess
@@ -68,21 +68,21 @@ class Pool:
             Unavailable: a child was needed and none could be started.
         """
         await self._place()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._places.release)
             child = await self._child()
-        except BaseException:
-            self._places.release()
-            raise
+            undo.pop_all()
         self._lent.add(child)
+        unharmed = False
         try:
             yield child
-        except BaseException:
-            self.kills += 1
-            self._later(self._replace(child))
-            raise
-        else:
-            self._give_back(child)
+            unharmed = True
         finally:
+            if unharmed:
+                self._give_back(child)
+            else:
+                self.kills += 1
+                self._later(self._replace(child))
             self._lent.discard(child)
 
     async def close(self) -> None:

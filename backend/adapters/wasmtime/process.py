@@ -126,14 +126,14 @@ class ChildProcess:
 
 
 async def _connected(process: subprocess.Popen[bytes], ours: socket.socket) -> tuple[StreamReader, StreamWriter]:
-    try:
-        return await asyncio.open_connection(sock=ours)
-    except BaseException:
-        ours.close()
-        process.kill()
+    with contextlib.ExitStack() as undo:
         # A moment of the loop's time, for a child that nobody else knows of.
-        process.wait()
-        raise
+        undo.callback(process.wait)
+        undo.callback(process.kill)
+        undo.callback(ours.close)
+        streams = await asyncio.open_connection(sock=ours)
+        undo.pop_all()
+    return streams
 
 
 def _spawn(connection: socket.socket, folder: Path, address_space: int) -> subprocess.Popen[bytes]:
