@@ -52,6 +52,22 @@ def test_only_named_files_open_sessions_over_all_tenants() -> None:
     assert found - ALL_TENANTS.keys() == set()
 
 
+def test_nobody_catches_every_exception_there_is() -> None:
+    """A cancelled task and a process that is to end must get through; what is to be undone stands in a ``finally``."""
+    found = [
+        f"{name(file)}:{node.lineno}"
+        for package in PACKAGES
+        for file in python_files(package)
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or any(isinstance(part, ast.Name) and part.id == "BaseException" for part in ast.walk(node.type))
+        )
+    ]
+    assert found == []
+
+
 def test_every_exception_to_a_rule_says_why() -> None:
     unexplained = [
         f"{name(file)}:{number} {line.strip()}"
