@@ -13,7 +13,7 @@ from backend.adapters.valkey.follower import Follower, Mailbox
 from backend.adapters.valkey.listener import Listener
 from backend.adapters.valkey.server import Argument, Line, Script, Server, unavailable
 from backend.foundation.kernel.errors import Unavailable
-from backend.foundation.live.ports import Notice, StreamEntry
+from backend.foundation.live.ports import KEEP_S, Notice, StreamEntry
 from backend.foundation.telemetry.metrics import LIVE_DROPPED
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class ValkeyLive:
         self._soon_task: asyncio.Task[None] | None = None
         self.lost_notices = 0
 
-    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int = 3_600) -> list[str]:
+    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int = KEEP_S) -> list[str]:
         key = self._server.key("s", stream)
         return await self._appends.put([(key, value, keep_s) for value in values])
 

@@ -5,6 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+KEEP_S = 3_600
+"""Seconds for which a stream stays after its last entry, unless that says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamEntry:
@@ -25,7 +28,7 @@ class Notice:
 class LiveStore(Protocol):
     """The port of the live streams. `Unavailable` is raised when the store is down, and only then."""
 
-    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int = 3_600) -> list[str]:
+    async def append(self, stream: str, values: Sequence[bytes], *, keep_s: int = KEEP_S) -> list[str]:
         """Append values in order; return their cursors.
 
         The stream keeps about its last 2,000 entries, for ``keep_s`` seconds after the last of them.

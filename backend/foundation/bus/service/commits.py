@@ -4,9 +4,9 @@ import asyncio
 
 from backend.foundation.bus.ports import Partition, Reader
 from backend.foundation.bus.rules import wait_s
-from backend.foundation.bus.service.outage import Outage
 from backend.foundation.kernel.errors import Fenced, Unavailable
 from backend.foundation.kernel.failpoints import hit
+from backend.foundation.kernel.outage import Outage
 from backend.foundation.telemetry.logs import get_logger
 
 log = get_logger("bus")

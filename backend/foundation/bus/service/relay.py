@@ -20,10 +20,10 @@ from backend.foundation.bus.ports import Bus, Delivery, Message, Partition
 from backend.foundation.bus.rules import wait_s
 from backend.foundation.bus.service.cleaning import clean_forever
 from backend.foundation.bus.service.lease import ShardLease
-from backend.foundation.bus.service.outage import Outage
 from backend.foundation.bus.service.work import dead_letter
 from backend.foundation.kernel.errors import Fenced, Unavailable
 from backend.foundation.kernel.failpoints import hit
+from backend.foundation.kernel.outage import Outage
 from backend.foundation.kernel.ports import Database
 from backend.foundation.live.rules import outbox_channel
 from backend.foundation.live.service import Live

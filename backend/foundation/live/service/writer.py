@@ -1,13 +1,13 @@
 """`RunWriter`: tokens come one by one and go out a few at a time."""
 
 import asyncio
-import time
 from typing import Any
 
 import msgspec
 
 from backend.foundation.kernel.errors import Unavailable
-from backend.foundation.live.ports import LiveStore
+from backend.foundation.kernel.outage import Outage
+from backend.foundation.live.ports import KEEP_S, LiveStore
 from backend.foundation.live.rules import ended_channel, run_stream
 from backend.foundation.live.views import Kind, LiveEntry
 from backend.foundation.telemetry.logs import get_logger
@@ -19,26 +19,11 @@ _DELAY_S = 0.015
 _RETRY_S = 0.5
 _FLUSH_CHARACTERS = 1024
 _MOST_WAITING = 2_000
-_KEEP_S, _KEEP_ENDED_S = 3_600, 120
+_KEEP_ENDED_S = 120
 """Whoever comes after the end reads the rows; 5 KiB for each run of an hour would fill a busy server's memory."""
-_TELL_EVERY_S = 30.0
 
-
-class _Told:
-    """Tells of an outage once in a while: it concerns all streams of a process, and there may be hundreds."""
-
-    def __init__(self) -> None:
-        self._at = -_TELL_EVERY_S
-
-    def outage(self, stream: str, count: int) -> None:
-        """Log that entries of a stream wait, and others' perhaps."""
-        now = time.monotonic()
-        if now - self._at >= _TELL_EVERY_S:
-            self._at = now
-            log.warning("entries wait for the store", stream=stream, count=count)
-
-
-_told = _Told()
+_outage = Outage(log, fails="entries wait for the store", works="entries go to the store again")
+"""One for all streams of a process, of which there may be hundreds: they have the same store."""
 
 
 class RunWriter:
@@ -61,7 +46,7 @@ class RunWriter:
         self._characters = 0
         self._waiting: list[bytes] = []
         self._rested = 0.0
-        self._keep_s = _KEEP_S
+        self._keep_s = KEEP_S
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self.lost = 0
@@ -155,10 +140,12 @@ class RunWriter:
         entries, self._waiting = self._waiting, []
         try:
             await self._store.append(self._stream, entries, keep_s=self._keep_s)
-        except Unavailable:
+        except Unavailable as error:
             self._waiting = (entries + self._waiting)[-_MOST_WAITING:]
             delay_s = _RETRY_S
-            _told.outage(self._stream, len(self._waiting))
+            _outage.failed(error.message)
+        else:
+            _outage.ended()
         finally:
             self._flushing = None
         if self._waiting or self._texts:
