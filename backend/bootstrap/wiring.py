@@ -27,6 +27,7 @@ from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
 from backend.foundation.bus.service import BusService, Handler
 from backend.foundation.kernel import failpoints
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.live.service import Live
@@ -126,14 +127,13 @@ def handlers_of(backend: Backend) -> dict[str, dict[str, Handler]]:
 
 
 async def _until_available(attempt: Callable[[], Awaitable[None]]) -> None:
-    wait_s = 0.2
+    backoff = Backoff()
     while True:
         try:
             return await attempt()
         except Unavailable as error:
-            _log.warning("bus_unavailable", reason=error.message, hint=error.hint, retry_in_s=round(wait_s, 1))
-        await asyncio.sleep(wait_s)
-        wait_s = min(wait_s * 2, 5.0)
+            _log.warning("bus_unavailable", reason=error.message, hint=error.hint)
+        await backoff.wait()
 
 
 @asynccontextmanager
