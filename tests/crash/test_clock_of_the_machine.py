@@ -111,9 +111,11 @@ async def test_who_dies_as_the_clock_is_put_back_is_missed_no_later_than_otherwi
         await exact(backend, model_stub)
 
 
+@pytest.mark.only_on("sqlite")
 async def test_a_run_whose_time_is_over_after_a_jump_ends_with_that_reason_and_the_next_one_works(
     stand: Stand, machine: SteppedClock, model_stub: ModelStub
 ) -> None:
+    """A run's time counts by the database's clock, which on a server does not jump."""
     async with stand.open() as backend:
         tenant = await tenant_of(backend)
         worker = await stand.worker()
