@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from backend.domain.flows.models import AttemptRow, RunRow, StepRow, TimerRow
 from backend.foundation.events.envelope import Event
@@ -47,6 +48,8 @@ Verdict = Literal["written", "cancelled", "fenced"]
 
 async def write_group(session: AsyncSession, commits: Sequence[Commit]) -> list[Verdict]:
     """Write what the fence lets pass; return a verdict for each commit, in order."""
+    if len(commits) == 1 and _is_plain(commits[0]):
+        return [await _write_alone(session, commits[0])]
     holders = await _holders(session, {commit.run for commit in commits})
     verdicts: list[Verdict] = []
     passed: list[Commit] = []
@@ -62,6 +65,23 @@ async def write_group(session: AsyncSession, commits: Sequence[Commit]) -> list[
     await _write_rows(session, passed)
     await _change_runs(session, passed)
     return verdicts
+
+
+def _is_plain(commit: Commit) -> bool:
+    """Whether the same is written if a cancel is asked for."""
+    return bool(commit.changes) and not commit.timers and commit.changes.get("status") != "WAITING"
+
+
+async def _write_alone(session: AsyncSession, commit: Commit) -> Verdict:
+    """Fence and change a run by one statement: a lone run waits for each."""
+    changes = _changes_of(commit)
+    values = {f"b_{name}": value for name, value in changes.items()}
+    statement = _fenced_change(tuple(sorted(changes)))
+    found = (await session.execute(statement, values | {"b_id": commit.run, "b_epoch": commit.epoch})).first()
+    if found is None:
+        return "fenced"
+    await _write_rows(session, [commit])
+    return "cancelled" if found.cancel else "written"
 
 
 def _schedule_nothing(commit: Commit) -> None:
@@ -117,14 +137,21 @@ async def _change_runs(session: AsyncSession, commits: Sequence[Commit]) -> None
     """Set each run's columns; runs that set the same columns share one statement."""
     shapes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for commit in commits:
-        changes = dict(commit.changes)
-        if commit.progress:
-            changes["claims"] = 0
-        if changes:
+        if changes := _changes_of(commit):
             row = {"b_id": commit.run} | {f"b_{name}": value for name, value in changes.items()}
             shapes.setdefault(tuple(sorted(changes)), []).append(row)
     for names, rows in shapes.items():
         await session.execute(_change(names), rows)
+
+
+def _changes_of(commit: Commit) -> dict[str, Any]:
+    return commit.changes | {"claims": 0} if commit.progress else commit.changes
+
+
+@cache
+def _fenced_change(names: tuple[str, ...]) -> ReturningUpdate[tuple[bool]]:
+    held = (_RUN.c.epoch == bindparam("b_epoch"), _RUN.c.status == "RUNNING", _RUN.c.lease_until > now_ms())
+    return _change(names).where(*held).returning(_RUN.c.cancel)
 
 
 @cache
