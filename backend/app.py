@@ -8,7 +8,7 @@ from backend.domain.flows.service.flows import Flows
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
-from backend.foundation.bus.service import BusService
+from backend.foundation.bus.service import BusService, DeadLetters
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ports import Database
 from backend.foundation.live.service import Live
@@ -30,6 +30,7 @@ class Backend:
     tools: Tools
     models: Models
     bus: BusService
+    dead_letters: DeadLetters
     live: Live
     audit: Audit
     telemetry: Telemetry

@@ -2,7 +2,19 @@
 
 from autoweave_ui.pages import not_found
 from autoweave_ui.pages.account import account, setup, sign_in
-from autoweave_ui.pages.admin import health, keys, trace, traces
+from autoweave_ui.pages.admin import health, keys, letter, letters, trace, traces
 from autoweave_ui.pages.chat import chat
 
-__all__ = ["account", "chat", "health", "keys", "not_found", "setup", "sign_in", "trace", "traces"]
+__all__ = [
+    "account",
+    "chat",
+    "health",
+    "keys",
+    "letter",
+    "letters",
+    "not_found",
+    "setup",
+    "sign_in",
+    "trace",
+    "traces",
+]

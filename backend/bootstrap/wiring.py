@@ -25,7 +25,7 @@ from backend.domain.flows.service.worker import RunWorker
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
-from backend.foundation.bus.service import BusService, Handler
+from backend.foundation.bus.service import BusService, DeadLetters, Handler
 from backend.foundation.kernel import failpoints
 from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
@@ -184,9 +184,10 @@ async def _build(
     stack.push_async_callback(flows.close)
     agents = Agents(db, flows)
     backend = Backend(
-        identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus, live=live,
-        audit=audit, telemetry=telemetry, database=db, conversations=Conversations(db, chat, flows),
-        health=Health(db, live, bus, models, tools, telemetry), traces=Traces(telemetry),
+        identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus,
+        dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
+        conversations=Conversations(db, chat, flows), health=Health(db, live, bus, models, tools, telemetry),
+        traces=Traces(telemetry),
     )  # fmt: skip
     committer = Committer(db, bus)
     preparation = Preparation(db, live, committer, NODES, Below(db, models, tools).services())

@@ -40,6 +40,11 @@ async def main(tenant: TenantId, verb: str, argument: str) -> None:
             await backend.chat.send(caller, thread=ThreadId(thread), agent="concierge", text=text)
         elif verb == "cancel":
             await backend.flows.cancel(caller, argument)
+        elif verb == "replay":
+            letter, _, payload = argument.partition(" ")
+            await backend.dead_letters.replay(caller, int(letter), payload=payload)
+        elif verb == "discard":
+            await backend.dead_letters.discard(caller, [int(argument)], reason="because")
         elif verb == "emit":
             await backend.bus.start()
             await backend.bus.emit(asked(tenant))

@@ -1,7 +1,7 @@
 """What must be true in the end, whatever was killed: read from the rows, and from the model's own count outside.
 
 Every run ended and told it once; every message has one reply, in the order of the conversation; what took effect
-outside (calls of the model) was begun no more often than a stored attempt says; nothing was given up.
+outside (calls of the model) was begun no more often than a stored attempt says; nothing that was given up waits.
 """
 
 import contextlib
@@ -41,7 +41,8 @@ async def faults(database: Database, calls: int | None = None) -> list[str]:
         steps = (await session.execute(select(col(StepRow.run), col(StepRow.path), col(StepRow.attempt)))).all()
         tries = (await session.execute(select(col(AttemptRow.run), col(AttemptRow.path)))).all()
         found += _counted(steps, Counter((row.run, row.path) for row in tries))
-        dead = (await session.execute(select(func.count()).select_from(DeadLetterRow))).scalar_one()
+        waiting = select(func.count()).select_from(DeadLetterRow).where(col(DeadLetterRow.status) == "WAITING")
+        dead = (await session.execute(waiting)).scalar_one()
         found += [f"{dead} events were given up"] if dead else []
         begun = select(func.coalesce(func.sum(col(StepRow.attempt)), 0)).where(col(StepRow.kind) == "turn")
         allowed = (await session.execute(begun)).scalar_one()

@@ -18,6 +18,9 @@ PAGES = (
     "/admin/traces",
     "/admin/traces?text=nothing+is+called+so",
     "/admin/traces/00000000000000000000000000000001",
+    "/admin/dead-letters",
+    "/admin/dead-letters?status=DISCARDED",
+    "/admin/dead-letters/999999",
 )
 
 

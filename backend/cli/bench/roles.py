@@ -191,11 +191,11 @@ async def _work(backend: Backend, load: Load, wires: Wires, book: _Book) -> dict
     spare_what_stays()
     wires.ready[WORKER].set()
     await _stopped(wires)
-    dead = await bus.dead_letters(system_caller(TENANT, "bench"))
+    dead = await backend.dead_letters.counts(system_caller(TENANT, "bench"))
     rows = {
         "inbox": await bus.done(*((HANDLER, ASKER) if replies else (HANDLER,))),
         "outbox_waiting": (await bus.outbox()).waiting,
-        "dead_letters": len(dead),
+        "dead_letters": sum(row.count for row in dead),
     }
     if relay is not None:
         relay.cancel()

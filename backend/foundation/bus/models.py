@@ -1,6 +1,6 @@
 """Tables of the bus: outbox, inbox, dead letters and the leases of relays."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Text, false, text
 from sqlmodel import Field, SQLModel
 
 from backend.foundation.kernel.tables import Json, TenantRow
@@ -44,10 +44,17 @@ class InboxRow(SQLModel, table=True):
 
 
 class DeadLetterRow(TenantRow, table=True):
-    """An event that a consumer gave up, with why, where it stood, and all that is needed to send it again."""
+    """An event that a consumer gave up, with why, where it stood, and all that is needed to send it again.
+
+    ``status`` is ``WAITING``, ``REPLAYED`` or ``DISCARDED``; ``direct`` tells that the consumer read it from the bus,
+    so that a replay is for that consumer alone. One that fails again after a replay waits again in the same row.
+    """
 
     __tablename__ = "bus_dead_letter"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (Index("ix_bus_dead_letter_tenant_id", "tenant", "id"),)
+    __table_args__ = (
+        Index("ix_bus_dead_letter_tenant_id", "tenant", "id"),
+        Index("ix_bus_dead_letter_tenant_status", "tenant", "status", "id"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(_SEQUENCE, primary_key=True, autoincrement=True))
     tenant: str = Field(sa_type=String(40), nullable=False)
@@ -64,6 +71,12 @@ class DeadLetterRow(TenantRow, table=True):
     stack: str = Field(sa_type=Text)
     attempts: int
     created_ms: int = Field(sa_type=BigInteger)
+    status: str = Field(default="WAITING", max_length=12, sa_column_kwargs={"server_default": "WAITING"})
+    direct: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    replays: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    decided_by: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})
+    decided_ms: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    reason: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
 
 
 class LeaseRow(SQLModel, table=True):

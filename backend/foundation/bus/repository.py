@@ -226,16 +226,79 @@ async def insert_dead(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> 
     await session.execute(insert(_DEAD).values(created_ms=now_ms()), rows)
 
 
+async def insert_returned(session: AsyncSession, letter: int, row: dict[str, Any]) -> bool:
+    """Let a letter that was replayed wait again, as it failed this time; return False when it was no replay of it."""
+    again = {name: value for name, value in row.items() if name not in ("tenant", "consumer", "direct")}
+    statement = (
+        update(_DEAD)
+        .where(_DEAD.c.id == letter, _DEAD.c.tenant == row["tenant"], _DEAD.c.consumer == row["consumer"])
+        .where(_DEAD.c.status == "REPLAYED")
+        .values(**again, status="WAITING", created_ms=now_ms())
+    )
+    return row_count(await session.execute(statement)) == 1
+
+
 async def dead_letters(
-    session: AsyncSession, tenant: TenantId, *, consumer: str | None, before: int | None, limit: int
+    session: AsyncSession,
+    tenant: TenantId,
+    *,
+    consumer: str = "",
+    type: str = "",
+    status: str = "",
+    before: int | None = None,
+    limit: int,
 ) -> Sequence[DeadLetterRow]:
-    """Return a tenant's dead letters, the newest first, of ids below ``before``."""
+    """Return a tenant's dead letters that fit, the newest first, of ids below ``before``."""
     statement = select(DeadLetterRow).where(_DEAD.c.tenant == tenant).order_by(_DEAD.c.id.desc()).limit(limit)
-    if consumer is not None:
-        statement = statement.where(_DEAD.c.consumer == consumer)
+    for column, wanted in ((_DEAD.c.consumer, consumer), (_DEAD.c.type, type), (_DEAD.c.status, status)):
+        if wanted:
+            statement = statement.where(column == wanted)
     if before is not None:
         statement = statement.where(_DEAD.c.id < before)
     return (await session.scalars(statement)).all()
+
+
+async def dead_letter_counts(session: AsyncSession, tenant: TenantId) -> Sequence[Row[tuple[str, str, str, int]]]:
+    """Return how many dead letters a tenant has: consumer, type, status, count."""
+    kinds = (_DEAD.c.consumer, _DEAD.c.type, _DEAD.c.status)
+    counted = select(*kinds, func.count()).where(_DEAD.c.tenant == tenant).group_by(*kinds).order_by(*kinds)
+    return (await session.execute(counted)).tuples().all()  # pyright: ignore[reportReturnType] - rows of these
+
+
+async def waiting_letters(
+    session: AsyncSession, tenant: TenantId, *, consumer: str, type: str, after: int, until: int, limit: int
+) -> Sequence[int]:
+    """Return the ids of a tenant's letters that wait and fit, the oldest first, above ``after`` up to ``until``."""
+    statement = (
+        select(_DEAD.c.id)
+        .where(_DEAD.c.tenant == tenant, _DEAD.c.status == "WAITING", _DEAD.c.id > after, _DEAD.c.id <= until)
+        .order_by(_DEAD.c.id)
+        .limit(limit)
+    )
+    for column, wanted in ((_DEAD.c.consumer, consumer), (_DEAD.c.type, type)):
+        if wanted:
+            statement = statement.where(column == wanted)
+    return (await session.scalars(statement)).all()
+
+
+async def decide_letter(
+    session: AsyncSession, tenant: TenantId, letter: int, *, status: str, by: str, reason: str, replays: int
+) -> bool:
+    """Record what becomes of a letter that waits; return False when it waits no more."""
+    statement = (
+        update(_DEAD)
+        .where(_DEAD.c.id == letter, _DEAD.c.tenant == tenant, _DEAD.c.status == "WAITING")
+        .values(status=status, decided_by=by, decided_ms=now_ms(), reason=reason, replays=_DEAD.c.replays + replays)
+    )
+    return row_count(await session.execute(statement)) == 1
+
+
+async def forget_seen(session: AsyncSession, consumer: str, key: EventKey) -> None:
+    """Let a consumer do an event that it has recorded as done."""
+    tenant, event = key
+    await session.execute(
+        delete(_INBOX).where(_INBOX.c.consumer == consumer, _INBOX.c.tenant == tenant, _INBOX.c.event == event)
+    )
 
 
 def _values(dialect: str) -> ColumnElement[str]:

@@ -22,6 +22,9 @@ KEEP_MESSAGES = 20_000
 MOST_ATTEMPTS = 5
 """So often a handler is tried before its event becomes a dead letter."""
 
+ONLY_FOR, REPLAY_OF = "ce_onlyfor", "ce_replayof"
+"""Headers of an event that is sent again to the one consumer that gave it up, and the number of its dead letter."""
+
 _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 30.0
 

@@ -5,12 +5,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterView:
-    """An event that a consumer gave up; ``position`` is topic, partition and offset of its message."""
+    """An event that a consumer gave up.
+
+    Attributes:
+        position: topic, partition and offset of its message.
+        payload: the event's data as text; bytes that are none are replaced.
+        trace: the id of the trace that it belongs to, empty without one.
+        status: ``WAITING``, ``REPLAYED`` or ``DISCARDED``.
+        replays: how often it was sent again.
+        decided_by, decided_ms, reason: who replayed or discarded it, when (0: nobody yet) and why.
+    """
 
     id: int
     consumer: str
     event: str
     type: str
+    topic: str
     position: str
     key: str
     payload: str
@@ -18,6 +28,49 @@ class DeadLetterView:
     stack: str
     attempts: int
     created_ms: int
+    trace: str
+    status: str
+    replays: int
+    decided_by: str
+    decided_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """What a replay would do; nothing was sent.
+
+    Attributes:
+        problem: why it cannot be sent, empty when it can; ``hint`` is what to do.
+        type, topic, key: what would be sent, and where to.
+        consumers: who would handle it.
+    """
+
+    problem: str = ""
+    hint: str = ""
+    type: str
+    topic: str
+    key: str
+    consumers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterCount:
+    """How many events of a type a consumer gave up that have this status."""
+
+    consumer: str
+    type: str
+    status: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a replay of many is: events to send, sent, and those that could not be sent."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The verbs of the bus."""
 
 from backend.foundation.bus.service.bus import BusService
+from backend.foundation.bus.service.letters import DeadLetters
 from backend.foundation.bus.service.work import Handler, SlowHandler
 
-__all__ = ["BusService", "Handler", "SlowHandler"]
+__all__ = ["BusService", "DeadLetters", "Handler", "SlowHandler"]

@@ -9,17 +9,15 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus import repository
-from backend.foundation.bus.models import DeadLetterRow
 from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Partition, Reader, TopicInfo
 from backend.foundation.bus.rules import PARTITIONS, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
 from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, dead_letter
-from backend.foundation.bus.views import DeadLetterView, OutboxView
+from backend.foundation.bus.views import OutboxView
 from backend.foundation.events.codec import encode, entry_of
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE
-from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Conflict, TooLarge
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import new_id
@@ -96,6 +94,12 @@ class BusService:
         if events:
             repository.insert_outbox_at_commit(session, self.outbox_values(events))
             after_commit(session, self._wake_relay)
+
+    async def publish_again(self, session: AsyncSession, event: Event, headers: Mapping[str, str]) -> None:
+        """Like `publish`, with headers that are none of the event's attributes."""
+        [row] = self.outbox_values([event])
+        repository.insert_outbox_at_commit(session, [row | {"headers": row["headers"] | headers}])
+        after_commit(session, self._wake_relay)
 
     def outbox_values(self, events: Sequence[Event]) -> list[dict[str, Any]]:
         """Return the rows of ``bus_outbox`` for events; who inserts them himself calls `wake_relay` after."""
@@ -202,17 +206,6 @@ class BusService:
         delivery = Delivery(Message(topic, key, headers, value), Partition(topic, -1), event.id, 0)
         await repository.insert_dead(session, [dead_letter(consumer, delivery, event, error, attempts)])
 
-    async def dead_letters(
-        self, caller: Caller, *, consumer: str | None = None, before: int | None = None, limit: int = 50
-    ) -> list[DeadLetterView]:
-        """Return events of the caller's tenant that were given up, the newest first, of ids below ``before``."""
-        caller.require(Permission.HEALTH_READ)
-        async with self._db.read(caller.tenant) as session:
-            rows = await repository.dead_letters(
-                session, caller.tenant, consumer=consumer, before=before, limit=min(limit, 200)
-            )
-        return [_dead_letter_view(row) for row in rows]
-
     async def _consume(self, consumer: str, handlers: Mapping[str, object], work: Work, workers: int) -> None:
         if consumer in self._consumers:
             raise Conflict(f"The consumer {consumer!r} is subscribed in this process already.")
@@ -248,19 +241,3 @@ def _traced(event: Event) -> Event:
         return event
     traceparent = current_traceparent()
     return msgspec.structs.replace(event, traceparent=traceparent) if traceparent else event
-
-
-def _dead_letter_view(row: DeadLetterRow) -> DeadLetterView:
-    return DeadLetterView(
-        id=row.id or 0,
-        consumer=row.consumer,
-        event=row.event,
-        type=row.type,
-        position=f"{row.topic}[{row.partition}]@{row.offset}",
-        key=row.key,
-        payload=row.value.decode(errors="replace"),
-        cause=row.cause,
-        stack=row.stack,
-        attempts=row.attempts,
-        created_ms=row.created_ms,
-    )

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus.ports import Delivery
-from backend.foundation.bus.repository import EventKey, first_seen, insert_dead, is_seen
+from backend.foundation.bus.repository import EventKey, first_seen, insert_dead, insert_returned, is_seen
+from backend.foundation.bus.rules import ONLY_FOR, REPLAY_OF
 from backend.foundation.bus.service.dispatch import HandlerFailed
 from backend.foundation.events.codec import decode, type_of
 from backend.foundation.events.envelope import Event
@@ -18,7 +19,10 @@ from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry import span
+from backend.foundation.telemetry.logs import get_logger
 from backend.foundation.telemetry.metrics import BUS_EVENTS, BUS_SECONDS
+
+log = get_logger("bus")
 
 Handler = Callable[[AsyncSession, Event], Awaitable[None]]
 """Reacts inside the transaction that also records the event as done; uses the event's tenant in every predicate."""
@@ -44,6 +48,8 @@ class _Consumer:
 
     def event_of(self, delivery: Delivery) -> Event | None:
         headers = delivery.message.headers
+        if headers.get(ONLY_FOR, self._consumer) != self._consumer:
+            return None
         type_name = type_of(headers)
         if type_name and type_name not in self._types:
             return None
@@ -51,12 +57,16 @@ class _Consumer:
         return event if event.type in self._types else None
 
     async def bury(self, delivery: Delivery, event: Event | None, error: Exception, attempts: int) -> None:
-        row = dead_letter(self._consumer, delivery, event, error, attempts)
+        row = dead_letter(self._consumer, delivery, event, error, attempts) | {"direct": True}
+        letter = delivery.message.headers.get(REPLAY_OF, "")
         hit("bus.bury.before")
         async with self._db.system_write() as session:
             # Read again after a crash, it is in the list already.
             if await first_seen(session, self._consumer, [key_of(event) if event else _place_of(delivery)]):
-                await insert_dead(session, [row])
+                if letter.isdecimal() and await insert_returned(session, int(letter), row):
+                    log.info("a replayed event failed again", letter=int(letter), consumer=self._consumer)
+                else:
+                    await insert_dead(session, [row])
         hit("bus.bury.after")
 
     def _count(self, events: Sequence[Event], handled: int) -> None:

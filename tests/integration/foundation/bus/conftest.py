@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
+import pytest
 import pytest_asyncio
 
 from backend.adapters.database.database import SqlDatabase
 from backend.adapters.valkey.bus import ValkeyBus
 from backend.adapters.valkey.live import ValkeyLive
+from backend.foundation.audit.service import Audit
 from backend.foundation.bus.ports import Bus
-from backend.foundation.bus.service import BusService
+from backend.foundation.bus.service import BusService, DeadLetters
 from backend.foundation.live.service import Live
 
 ServiceFactory = Callable[..., Awaitable[BusService]]
@@ -38,6 +40,12 @@ async def services(database: SqlDatabase, valkey_url: str, valkey_namespace: str
 async def bus(services: ServiceFactory) -> BusService:
     """One service, started."""
     return await services()
+
+
+@pytest.fixture
+def letters(bus: BusService, database: SqlDatabase) -> DeadLetters:
+    """What that service gave up."""
+    return DeadLetters(database, bus, Audit(database))
 
 
 @pytest_asyncio.fixture

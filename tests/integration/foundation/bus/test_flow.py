@@ -13,7 +13,7 @@ from backend.adapters.database.database import SqlDatabase
 from backend.foundation.bus import rules
 from backend.foundation.bus.models import InboxRow, OutboxRow
 from backend.foundation.bus.ports import Message
-from backend.foundation.bus.service import BusService, cleaning, work
+from backend.foundation.bus.service import BusService, DeadLetters, cleaning, work
 from backend.foundation.events import codec
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
@@ -26,7 +26,7 @@ from tests.integration.foundation.bus.events import START, TENANT, Seen, publish
 
 pytestmark = pytest.mark.integration
 
-READER = Caller(tenant=TENANT, subject="usr_1", permissions=frozenset({Permission.HEALTH_READ}))
+READER = Caller(tenant=TENANT, subject="usr_1", permissions=frozenset({Permission.BUS_REPAIR}))
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +135,9 @@ async def test_what_a_handler_publishes_is_committed_with_its_work(
     assert not relay.done()
 
 
-async def test_an_event_that_always_fails_is_a_dead_letter_with_all_that_is_needed(bus: BusService) -> None:
+async def test_an_event_that_always_fails_is_a_dead_letter_with_all_that_is_needed(
+    bus: BusService, letters: DeadLetters
+) -> None:
     """BUS-4."""
     seen = Seen()
     seen.failures = {1: 100}
@@ -143,18 +145,20 @@ async def test_an_event_that_always_fails_is_a_dead_letter_with_all_that_is_need
     bad = start_run(1)
     await bus.emit(bad, start_run(2))
     await until(lambda: seen.count == 1)
-    [letter] = await bus.dead_letters(READER)
+    [letter] = await letters.letters(READER)
     assert (letter.consumer, letter.event, letter.type, letter.key) == ("starter", bad.id, START, "k")
     assert letter.attempts == rules.MOST_ATTEMPTS
     assert letter.cause == "ValueError: event 1 fails"
     assert "in _number" in letter.stack
     assert letter.position.startswith("aw.agents[")
     assert '"input":"1"' in letter.payload
-    assert await bus.dead_letters(READER, before=letter.id) == []
-    assert await bus.dead_letters(READER, consumer="other") == []
+    assert await letters.letters(READER, before=letter.id) == []
+    assert await letters.letters(READER, consumer="other") == []
 
 
-async def test_dead_letters_are_shown_to_their_tenant_and_with_permission_only(bus: BusService) -> None:
+async def test_dead_letters_are_shown_to_their_tenant_and_with_permission_only(
+    bus: BusService, letters: DeadLetters
+) -> None:
     """IDN-3 IDN-2."""
     seen = Seen()
     seen.failures = {1: 100}
@@ -162,13 +166,13 @@ async def test_dead_letters_are_shown_to_their_tenant_and_with_permission_only(b
     await bus.emit(start_run(1), start_run(2))
     await until(lambda: seen.count == 1)
     stranger = Caller(tenant=TenantId("ten_2"), subject="usr_2", permissions=READER.permissions)
-    assert await bus.dead_letters(stranger) == []
+    assert await letters.letters(stranger) == []
     with pytest.raises(Forbidden):
-        await bus.dead_letters(Caller(tenant=TENANT, subject="usr_1"))
+        await letters.letters(Caller(tenant=TENANT, subject="usr_1"))
 
 
 async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_goes_on(
-    bus: BusService, services: ServiceFactory
+    bus: BusService, letters: DeadLetters, services: ServiceFactory
 ) -> None:
     """BUS-4: never a crash loop."""
     seen = Seen()
@@ -183,13 +187,15 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_goes_on(
     await bus._bus.publish(broken)  # pyright: ignore[reportPrivateUsage] - as a foreign program would
     await bus.emit(start_run(2))
     await until(lambda: seen.count == 1)
-    assert [letter.cause.split(":")[0] for letter in await bus.dead_letters(READER)] == ["BadPayload"]
+    assert [letter.cause.split(":")[0] for letter in await letters.letters(READER)] == ["BadPayload"]
     nobody = Caller(tenant=TenantId(""), subject="system", permissions=READER.permissions)
-    causes = {letter.cause.split(":")[0] for letter in await bus.dead_letters(nobody)}
+    causes = {letter.cause.split(":")[0] for letter in await letters.letters(nobody)}
     assert causes == {"MissingTenant", "Undecodable"}
 
 
-async def test_types_that_a_consumer_does_not_want_cost_it_nothing(bus: BusService, database: SqlDatabase) -> None:
+async def test_types_that_a_consumer_does_not_want_cost_it_nothing(
+    bus: BusService, letters: DeadLetters, database: SqlDatabase
+) -> None:
     """BUS-3: also types that this version does not know yet."""
     seen = Seen()
     await bus.subscribe("starter", {START: seen})
@@ -200,7 +206,7 @@ async def test_types_that_a_consumer_does_not_want_cost_it_nothing(bus: BusServi
     await until(lambda: seen.count == 1)
     await until(lambda: _no_lag(bus))
     assert await count(database, InboxRow) == 1
-    assert await bus.dead_letters(READER) == []
+    assert await letters.letters(READER) == []
 
 
 async def test_a_slow_handler_runs_without_a_transaction_and_once(bus: BusService, database: SqlDatabase) -> None:
@@ -231,18 +237,18 @@ async def test_a_slow_handler_runs_without_a_transaction_and_once(bus: BusServic
     assert await count(database, InboxRow) == 25
 
 
-async def test_a_slow_handler_that_always_fails_ends_as_a_dead_letter(bus: BusService) -> None:
+async def test_a_slow_handler_that_always_fails_ends_as_a_dead_letter(bus: BusService, letters: DeadLetters) -> None:
     """BUS-4."""
     seen = Seen()
     seen.failures = {1: 100, 2: 2}
     await bus.subscribe_slow("thinker", {START: seen.slowly})
     await bus.emit(start_run(1), start_run(2))
     await until(lambda: seen.count == 1)
-    assert [letter.attempts for letter in await bus.dead_letters(READER)] == [rules.MOST_ATTEMPTS]
+    assert [letter.attempts for letter in await letters.letters(READER)] == [rules.MOST_ATTEMPTS]
 
 
 async def test_a_handler_that_hangs_ends_as_a_dead_letter_and_its_neighbours_are_handled(
-    bus: BusService, monkeypatch: pytest.MonkeyPatch
+    bus: BusService, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """BUS-3 BUS-4: it cannot hold the database's writer for ever."""
     monkeypatch.setattr(work, "_TRANSACTION_S", 0.3)
@@ -256,17 +262,17 @@ async def test_a_handler_that_hangs_ends_as_a_dead_letter_and_its_neighbours_are
     await bus.subscribe("starter", {START: handle})
     await bus.emit(start_run(1, key="a"), start_run(2, key="stuck"), start_run(3, key="b"))
     await until(lambda: seen.count == 2, 10)
-    await until(lambda: _has_dead_letter(bus), 10)
-    [letter] = await bus.dead_letters(READER)
+    await until(lambda: _has_dead_letter(letters), 10)
+    [letter] = await letters.letters(READER)
     assert (letter.key, letter.cause) == ("stuck", "TimeoutError: The transaction took more than 0.3 s.")
 
 
-async def _has_dead_letter(bus: BusService) -> bool:
-    return bool(await bus.dead_letters(READER))
+async def _has_dead_letter(letters: DeadLetters) -> bool:
+    return bool(await letters.letters(READER))
 
 
 async def test_while_the_database_is_down_events_wait_and_none_is_given_up(
-    bus: BusService, database: SqlDatabase
+    bus: BusService, letters: DeadLetters, database: SqlDatabase
 ) -> None:
     """BUS-4: what a handler meets in a database that is away is not its fault."""
     seen, meetings = Seen(), 0
@@ -281,7 +287,7 @@ async def test_while_the_database_is_down_events_wait_and_none_is_given_up(
     await bus.subscribe("starter", {START: handle})
     await bus.emit(start_run(1))
     await until(lambda: seen.count == 1)
-    assert await bus.dead_letters(READER) == []
+    assert await letters.letters(READER) == []
     assert await count(database, InboxRow) == 1
 
 

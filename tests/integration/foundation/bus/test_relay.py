@@ -10,10 +10,11 @@ from sqlalchemy import func, select, update
 from backend.adapters.database.database import SqlDatabase
 from backend.adapters.valkey.bus import ValkeyBus
 from backend.adapters.valkey.live import ValkeyLive
+from backend.foundation.audit.service import Audit
 from backend.foundation.bus import repository, rules
 from backend.foundation.bus.models import LeaseRow, OutboxRow
 from backend.foundation.bus.ports import Message
-from backend.foundation.bus.service import BusService
+from backend.foundation.bus.service import BusService, DeadLetters
 from backend.foundation.bus.service.lease import ShardLease
 from backend.foundation.events import codec
 from backend.foundation.events.types import StartRun
@@ -110,11 +111,12 @@ async def test_an_event_that_is_always_refused_becomes_a_dead_letter(
 ) -> None:
     """BUS-5 BUS-4: its key goes on."""
     bus = await services(broker=broker)
+    letters = DeadLetters(database, bus, Audit(database))
     broker.refused = {"bad"}
-    caller = Caller(tenant=TENANT, subject="usr_1", permissions=frozenset({Permission.HEALTH_READ}))
+    caller = Caller(tenant=TENANT, subject="usr_1", permissions=frozenset({Permission.BUS_REPAIR}))
 
     async def given_up() -> bool:
-        return bool(await bus.dead_letters(caller, consumer="relay"))
+        return bool(await letters.letters(caller, consumer="relay"))
 
     async with relaying(bus):
         await publish(bus, database, start_run(1, key="bad"))
