@@ -111,7 +111,7 @@ class Built:
         await _until_available(bus.start)
         if "agents" in roles:
             for consumer, handlers in handlers_of(self.backend).items():
-                await _until_available(partial(bus.subscribe, consumer, handlers))
+                await _until_available(partial(bus.subscribe, consumer, handlers, wants=_WANTS.get(consumer)))
         if "relay" in roles:
             await bus.run_relay()
 
@@ -124,6 +124,9 @@ def handlers_of(backend: Backend) -> dict[str, dict[str, Handler]]:
         "agents": {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run},
         "chat": {"flows.run_finished.v1": chat.run_finished, "agents.run_refused.v1": chat.run_refused},
     }
+
+
+_WANTS = {"chat": ChatHandlers.wants}
 
 
 async def _until_available(attempt: Callable[[], Awaitable[None]]) -> None:

@@ -21,10 +21,15 @@ class ChatHandlers:
     def __init__(self, live: Live) -> None:
         self._live = live
 
+    @staticmethod
+    def wants(event: Event) -> bool:
+        """Whether there is a reply to store: not for a run that a program or an event started."""
+        return not isinstance(event.data, RunFinished) or event.data.source == "chat"
+
     async def run_finished(self, session: AsyncSession, event: Event) -> None:
         """Store the reply of a run that a chat started; once, whatever the number of deliveries."""
         data = event.data
-        if isinstance(data, RunFinished) and data.source == "chat":
+        if isinstance(data, RunFinished):
             row = {
                 "text": data.output, "client_id": data.run, "trigger": data.trigger, "run": data.run,
                 "status": _STATUS[data.status], "error_code": data.error_code, "error_message": data.error_message,

@@ -13,7 +13,7 @@ from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Part
 from backend.foundation.bus.rules import PARTITIONS, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
-from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, dead_letter
+from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, Wants, dead_letter
 from backend.foundation.bus.views import OutboxView
 from backend.foundation.events.codec import encode, entry_of
 from backend.foundation.events.envelope import Event
@@ -125,7 +125,12 @@ class BusService:
                 raise error
 
     async def subscribe(
-        self, consumer: str, handlers: Mapping[str, Handler], *, concurrency: int | None = None
+        self,
+        consumer: str,
+        handlers: Mapping[str, Handler],
+        *,
+        wants: Wants | None = None,
+        concurrency: int | None = None,
     ) -> None:
         """Handle events of these types in transactions, once each, in order by key.
 
@@ -135,10 +140,11 @@ class BusService:
         Args:
             consumer: a stable name; the consumers of one name share the events.
             handlers: by type; events of other types on the same topics are passed over.
+            wants: which of those events there is anything to do with, by default all; others cost no transaction.
             concurrency: transactions at the same time; by default one on SQLite, four on PostgreSQL.
         """
         workers = concurrency or _DATABASE_WORKERS[self._db.dialect]
-        await self._consume(consumer, handlers, Transactional(consumer, handlers, self._db), workers)
+        await self._consume(consumer, handlers, Transactional(consumer, handlers, self._db, wants), workers)
 
     async def subscribe_slow(
         self, consumer: str, handlers: Mapping[str, SlowHandler], *, concurrency: int = 64

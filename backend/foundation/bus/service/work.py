@@ -30,6 +30,9 @@ Handler = Callable[[AsyncSession, Event], Awaitable[None]]
 SlowHandler = Callable[[Event], Awaitable[None]]
 """Reacts without a transaction; may be called again for an event whose end was not recorded."""
 
+Wants = Callable[[Event], bool]
+"""Whether a consumer has anything to do with an event of one of its types: what it has not costs it no transaction."""
+
 _BATCH = 400
 _TRANSACTION_S = 30.0
 _STACK_CHARACTERS = 8_000
@@ -38,8 +41,9 @@ _STACK_CHARACTERS = 8_000
 class _Consumer:
     """What both kinds share: which events are wanted, and where those go that cannot be done."""
 
-    def __init__(self, consumer: str, types: Mapping[str, object], db: Database) -> None:
+    def __init__(self, consumer: str, types: Mapping[str, object], db: Database, wants: Wants | None) -> None:
         self._consumer = consumer
+        self._wants = wants
         self._types = types
         self._db = db
         self._handled = BUS_EVENTS.labels(consumer, "handled")
@@ -54,7 +58,8 @@ class _Consumer:
         if type_name and type_name not in self._types:
             return None
         event = decode(headers, delivery.message.value, delivery.message.key)
-        return event if event.type in self._types else None
+        wanted = event.type in self._types and (self._wants is None or self._wants(event))
+        return event if wanted else None
 
     async def bury(self, delivery: Delivery, event: Event | None, error: Exception, attempts: int) -> None:
         row = dead_letter(self._consumer, delivery, event, error, attempts) | {"direct": True}
@@ -82,8 +87,8 @@ class Transactional(_Consumer):
 
     batch = _BATCH
 
-    def __init__(self, consumer: str, handlers: Mapping[str, Handler], db: Database) -> None:
-        super().__init__(consumer, handlers, db)
+    def __init__(self, consumer: str, handlers: Mapping[str, Handler], db: Database, wants: Wants | None) -> None:
+        super().__init__(consumer, handlers, db, wants)
         self._handlers = handlers
 
     async def do(self, events: Sequence[Event]) -> None:
@@ -127,7 +132,7 @@ class Slow(_Consumer):
     batch = 1
 
     def __init__(self, consumer: str, handlers: Mapping[str, SlowHandler], db: Database) -> None:
-        super().__init__(consumer, handlers, db)
+        super().__init__(consumer, handlers, db, None)
         self._handlers = handlers
 
     async def do(self, events: Sequence[Event]) -> None:

@@ -209,6 +209,19 @@ async def test_types_that_a_consumer_does_not_want_cost_it_nothing(
     assert await letters.letters(READER) == []
 
 
+async def test_events_that_a_consumer_has_nothing_to_do_with_cost_it_no_transaction(
+    bus: BusService, database: SqlDatabase
+) -> None:
+    """BUS-3."""
+    seen = Seen()
+    await bus.subscribe("starter", {START: seen}, wants=lambda event: event.key == "mine")
+    await bus.emit(*[start_run(number, key="others") for number in range(5)], start_run(9, key="mine"))
+    await until(lambda: seen.count == 1)
+    await until(lambda: _no_lag(bus))
+    assert seen.inputs == {"mine": [9]}
+    assert await count(database, InboxRow) == 1
+
+
 async def test_a_slow_handler_runs_without_a_transaction_and_once(bus: BusService, database: SqlDatabase) -> None:
     """BUS-3: many keys at a time, each in order."""
     seen, at_work, most = Seen(), 0, 0
