@@ -95,11 +95,11 @@ class LetterState(rx.State):
         self.discarding = False
 
     @rx.event
-    async def discard(self, form: dict[str, str]):
+    async def discard(self, form: dict[str, Any]):
         """Discard it with the reason of the form."""
         caller = await caller_of(self)
         try:
-            await current().dead_letters.discard(caller, [self.letter], reason=form.get("reason", ""))
+            await current().dead_letters.discard(caller, [self.letter], reason=str(form.get("reason", "")))
         except Conflict:
             pass
         except Invalid as error:

@@ -1,7 +1,7 @@
 """The events that were given up, as the address filters them, and the replay of all that wait."""
 
 import asyncio
-from typing import TypedDict
+from typing import Any, TypedDict
 from urllib.parse import urlencode
 
 import reflex as rx
@@ -92,12 +92,12 @@ class LettersState(rx.State):
     async def watch(self):
         """Look for new ones every few seconds. Ends when the tab leaves the page."""
         while True:
-            await asyncio.sleep(EVERY_S)
             async with self:
                 caller = await caller_of(self)
                 caller.require(Permission.BUS_REPAIR)
                 if self.loaded:
                     await self._fetch(caller)
+            await asyncio.sleep(EVERY_S)
 
     @rx.event
     def choose(self, name: str, value: str):
@@ -117,14 +117,14 @@ class LettersState(rx.State):
         self.replaying = ""
 
     @rx.event(background=True)
-    async def replay(self, form: dict[str, str]):
+    async def replay(self, form: dict[str, Any]):
         """Replay all that wait and fit, and show how far it is; closing the dialog stops it."""
         async with self:
             if self.replaying == "busy":
                 return
             self.replaying = "busy"
             caller, consumer, type_name = await caller_of(self), self.consumer, self.type
-        rate = form.get("rate", "")
+        rate = str(form.get("rate", ""))
         replay = current().dead_letters.replay_all(
             caller, consumer=consumer, type=type_name, per_s=float(rate if rate in RATES else "50")
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlmodel import col
 
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import StartRun
 from backend.foundation.telemetry import repository
 from backend.foundation.telemetry.ports import SpanRecord
 from backend.governance.identity.models import UserRecord
@@ -29,6 +31,7 @@ class Ids:
     key: str
     session: str
     trace: str
+    letter: str
 
 
 NONE = Ids(
@@ -38,6 +41,7 @@ NONE = Ids(
     key="key_00000000000000000000000000",
     session="ses_00000000000000000000000000",
     trace="0" * 31 + "1",
+    letter="999999",
 )
 """Ids of nothing."""
 
@@ -63,7 +67,17 @@ async def things_of_ada(house: Installation) -> Ids:
     (agent,) = await backend.agents.list(ada)
     (session, *_) = await backend.identity.sessions(ada)
     trace = await _trace(house)
-    return Ids(sent.thread, run.id, agent.id, key.view.id, session.id, trace)
+    return Ids(sent.thread, run.id, agent.id, key.view.id, session.id, trace, await _letter(house))
+
+
+async def _letter(house: Installation) -> str:
+    """Give an event of Ada's up; return the number of its letter."""
+    data = StartRun(agent="concierge", input=SECRET)
+    event = Event(type="agents.start_run.v1", tenant=house.ada.tenant, key="k", source="/test", data=data)
+    async with house.backend.database.system_write() as session:
+        await house.backend.bus.give_up(session, "flows", event, ValueError(SECRET), 5)
+    (letter, *_) = await house.backend.dead_letters.letters(house.ada)
+    return str(letter.id)
 
 
 async def _trace(house: Installation) -> str:

@@ -17,6 +17,7 @@ from reflex_base.registry import RegistrationContext
 from autoweave_ui.autoweave_ui import app
 from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated
 from state.admin.keys import KeysState
+from state.admin.letter import LetterState
 from state.chat.history import HistoryState
 from tests.fixtures.door import Installation
 from tests.integration.state.conftest import Tab
@@ -30,12 +31,16 @@ PUBLIC_PAGES = {"404", "sign-in", "setup"}
 WITHOUT_ANYBODY = {
     "EntranceState.load", "HistoryState.forget", "KeysState.start", "KeysState.finish", "KeysState.ask_revoke",
     "KeysState.keep", "NoticeState.tell", "NoticeState.close", "SendingState.arrive", "SessionState.enter",
-    "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least",
+    "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least", "LettersState.choose",
+    "LettersState.ask_replay", "LettersState.close", "LetterState.edit", "LetterState.ask_discard", "LetterState.keep",
 }  # fmt: skip
 """Handlers that touch nothing but the tab itself, or are the door."""
 FIRST = {
     "HistoryState.undo": lambda tab, ids: _set(tab, HistoryState, deleted=ids.thread),
     "KeysState.revoke": lambda tab, ids: _set(tab, KeysState, revoking=ids.key),
+    "LetterState.check": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
+    "LetterState.replay": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
+    "LetterState.discard": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
 }
 """What a tab holds before a handler that works on what it holds."""
 LOOKED_AT_S = 0.25
@@ -46,19 +51,25 @@ SIMPLE = (str, int, bool, float, dict[str, Any])
 """What a browser may send. Of anything else Reflex would make an object, such as a caller of the browser's choice."""
 
 
-PLAIN = ("text", "client_id", "title", "name", "what", "hint", "code", "status", "at_least")
+PLAIN = ("text", "client_id", "title", "name", "value", "payload", "what", "hint", "code", "status", "at_least")
 """Parameters that name nothing of anybody's."""
 
 
 def arguments(ids: Ids) -> dict[str, Any]:
     """What a handler's parameters are given, by name."""
     words = dict.fromkeys(PLAIN, "x")
-    return {**words, "thread": ids.thread, "session": ids.session, "key": ids.key, "form": {"key_name": ids.key}}
+    return {
+        **words,
+        "thread": ids.thread,
+        "session": ids.session,
+        "key": ids.key,
+        "form": {"key_name": ids.key, "reason": "x"},
+    }
 
 
 def addresses(ids: Ids) -> dict[str, str]:
     """What stands in the place of a route's parameter."""
-    return {"[[thread_id]]": ids.thread, "[trace_id]": ids.trace}
+    return {"[[thread_id]]": ids.thread, "[trace_id]": ids.trace, "[letter_id]": ids.letter}
 
 
 def pages() -> list[tuple[str, list[EventHandler]]]:
@@ -91,7 +102,7 @@ def parameters(handler: EventHandler) -> list[str]:
     return list(inspect.signature(handler.fn).parameters)[1:]
 
 
-async def _set(tab: Tab, kind: type[Any], **values: str) -> None:
+async def _set(tab: Tab, kind: type[Any], **values: str | int) -> None:
     for name, value in values.items():
         setattr(await tab.state(kind), name, value)
 
@@ -124,7 +135,10 @@ async def ada_has(house: Installation, ids: Ids) -> str:
     thread = await backend.chat.thread(ada, ids.thread)
     messages = await backend.chat.messages(ada, ids.thread)
     run = await backend.flows.get(ada, ids.run)
-    return str((thread, messages, run.status, await backend.identity.api_keys(ada), len(await _sessions(house))))
+    letters = await backend.dead_letters.letters(ada)
+    return str(
+        (thread, messages, run.status, await backend.identity.api_keys(ada), len(await _sessions(house)), letters)
+    )
 
 
 async def _sessions(house: Installation) -> list[Any]:
@@ -195,7 +209,11 @@ async def test_the_probe_would_see_what_leaks(sqlite_installation: Installation)
     ids = await things_of_ada(sqlite_installation)
     ada = Person("ada", sqlite_installation.ada_cookie)
     by_name = {name: (kind, handler) for kind, name, handler in HANDLERS}
-    for name, route in (("ChatState.load", "chat/[[thread_id]]"), ("TraceState.load", "admin/traces/[trace_id]")):
+    for name, route in (
+        ("ChatState.load", "chat/[[thread_id]]"),
+        ("TraceState.load", "admin/traces/[trace_id]"),
+        ("LetterState.load", "admin/dead-letters/[letter_id]"),
+    ):
         kind, handler = by_name[name]
         real = await probe(ada, kind, name, handler, ids, route)
         none = await probe(ada, kind, name, handler, NONE, route)
