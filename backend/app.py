@@ -16,6 +16,7 @@ from backend.foundation.telemetry.service import Telemetry
 from backend.governance.identity.service import Identity
 from backend.reads.conversation import Conversations
 from backend.reads.health import Health
+from backend.reads.topics import Topics
 from backend.reads.traces import Traces
 
 
@@ -37,6 +38,7 @@ class Backend:
     database: Database
     conversations: Conversations
     health: Health
+    topics: Topics
     traces: Traces
 
 

@@ -2,7 +2,7 @@
 
 from autoweave_ui.pages import not_found
 from autoweave_ui.pages.account import account, setup, sign_in
-from autoweave_ui.pages.admin import health, keys, letter, letters, trace, traces
+from autoweave_ui.pages.admin import health, keys, letter, letters, topic, topics, trace, traces
 from autoweave_ui.pages.chat import chat
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "not_found",
     "setup",
     "sign_in",
+    "topic",
+    "topics",
     "trace",
     "traces",
 ]

@@ -35,6 +35,7 @@ from backend.foundation.telemetry.service import Limits, Telemetry
 from backend.governance.identity.service import Identity
 from backend.reads.conversation import Conversations
 from backend.reads.health import Health
+from backend.reads.topics import Topics
 from backend.reads.traces import Traces
 
 _FIGURES_S = 2.0
@@ -190,7 +191,7 @@ async def _build(
         identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus,
         dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
         conversations=Conversations(db, chat, flows), health=Health(db, live, bus, models, tools, telemetry),
-        traces=Traces(telemetry),
+        topics=Topics(bus), traces=Traces(telemetry),
     )  # fmt: skip
     committer = Committer(db, bus)
     preparation = Preparation(db, live, committer, NODES, Below(db, models, tools).services())

@@ -86,3 +86,44 @@ class TraceView:
     started_ms: int
     duration_ms: float
     spans: tuple[SpanView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerLag:
+    """A consumer of a topic, and how many of its messages it has not done yet."""
+
+    name: str
+    lag: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicView:
+    """A topic: its partitions, how many messages were ever written, what types it carries and who consumes it."""
+
+    name: str
+    partitions: int
+    written: int
+    types: tuple[str, ...]
+    consumers: tuple[ConsumerLag, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """A message of a topic; ``place`` is partition and offset, ``payload`` its data as indented text, perhaps cut."""
+
+    place: str
+    time_ms: int
+    type: str
+    id: str
+    key: str
+    subject: str
+    trace: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsView:
+    """Events, the newest first; ``partial`` where the topic held more since that time than were looked at."""
+
+    events: tuple[EventView, ...]
+    partial: bool

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import reflex as rx
 
 from backend.app import current
@@ -10,14 +9,6 @@ from backend.foundation.bus.views import DeadLetterView
 from backend.foundation.kernel.errors import AutoWeaveError, Conflict, Invalid, NotFound
 from state.admin.letters import SHAPES, STATUSES
 from state.session import caller_of, part_of_path
-
-
-def indented(payload: str) -> str:
-    """Return JSON on lines that can be read; what is no JSON stays as it is."""
-    try:
-        return msgspec.json.format(payload, indent=2)
-    except msgspec.DecodeError:
-        return payload
 
 
 class LetterState(rx.State):
@@ -49,7 +40,7 @@ class LetterState(rx.State):
             self.phase = "missing"
             return
         self._show(view)
-        self.payload, self.phase = self.view["payload"], "ready"
+        self.payload, self.phase = view.payload, "ready"
 
     @rx.event
     def edit(self, payload: str):
@@ -121,7 +112,7 @@ class LetterState(rx.State):
             "event": view.event,
             "position": view.position,
             "key": view.key,
-            "payload": indented(view.payload),
+            "payload": view.payload,
             "cause": view.cause,
             "stack": view.stack,
             "attempts": view.attempts,

@@ -18,6 +18,9 @@ PAGES = (
     "/admin/traces",
     "/admin/traces?text=nothing+is+called+so",
     "/admin/traces/00000000000000000000000000000001",
+    "/admin/topics",
+    "/admin/topics/aw.chat?since=all",
+    "/admin/topics/aw.nothing",
     "/admin/dead-letters",
     "/admin/dead-letters?status=DISCARDED",
     "/admin/dead-letters/999999",
@@ -32,6 +35,7 @@ async def test_every_page_is_accessible_and_fits(house: House, scheme: str, view
         page = await context.new_page()
         for path in PAGES:
             await page.goto(path)
+            await expect(page.locator("#main")).to_be_visible(timeout=15_000)
             await expect(page.locator(".skeleton")).to_have_count(0, timeout=15_000)
             await check_accessible(page)
             assert await page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
@@ -47,6 +51,7 @@ async def test_nothing_is_lost_on_a_phone_with_text_of_twice_the_size(house: Hou
         await expect(page.get_by_role("article", name="Answer", exact=True)).to_be_visible()
         for path in (page.url, *PAGES):
             await page.goto(path)
+            await expect(page.locator("#main")).to_be_visible(timeout=15_000)
             await expect(page.locator(".skeleton")).to_have_count(0, timeout=15_000)
             await page.evaluate("document.documentElement.style.fontSize = '200%'")
             wide = await page.evaluate(

@@ -32,6 +32,7 @@ WITHOUT_ANYBODY = {
     "EntranceState.load", "HistoryState.forget", "KeysState.start", "KeysState.finish", "KeysState.ask_revoke",
     "KeysState.keep", "NoticeState.tell", "NoticeState.close", "SendingState.arrive", "SessionState.enter",
     "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least", "LettersState.choose",
+    "TopicState.choose",
     "LettersState.ask_replay", "LettersState.close", "LetterState.edit", "LetterState.ask_discard", "LetterState.keep",
 }  # fmt: skip
 """Handlers that touch nothing but the tab itself, or are the door."""
@@ -69,7 +70,12 @@ def arguments(ids: Ids) -> dict[str, Any]:
 
 def addresses(ids: Ids) -> dict[str, str]:
     """What stands in the place of a route's parameter."""
-    return {"[[thread_id]]": ids.thread, "[trace_id]": ids.trace, "[letter_id]": ids.letter}
+    return {
+        "[[thread_id]]": ids.thread,
+        "[trace_id]": ids.trace,
+        "[letter_id]": ids.letter,
+        "[topic_name]": "aw.agents",
+    }
 
 
 def pages() -> list[tuple[str, list[EventHandler]]]:

@@ -9,7 +9,7 @@ class DeadLetterView:
 
     Attributes:
         position: topic, partition and offset of its message.
-        payload: the event's data as text; bytes that are none are replaced.
+        payload: the event's data as text, JSON on indented lines; bytes that are no text are replaced.
         trace: the id of the trace that it belongs to, empty without one.
         status: ``WAITING``, ``REPLAYED`` or ``DISCARDED``.
         replays: how often it was sent again.

@@ -148,6 +148,15 @@ def decode(headers: Mapping[str, str], value: bytes, key: str = "") -> Event:
     raise Undecodable("The message has neither ce_ headers nor the content type of a structured CloudEvent.")
 
 
+def readable(data: bytes) -> str:
+    """Return an event's data for people: JSON on indented lines, anything else as it is."""
+    text = data.decode(errors="replace")
+    try:
+        return msgspec.json.format(text, indent=2)
+    except msgspec.DecodeError:
+        return text
+
+
 def _decode_binary(headers: Mapping[str, str], value: bytes, key: str) -> Event:
     get = headers.get
     _check_content_type(get("content-type", _JSON))

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     TOOLS_READ = "tools:read"
     TOOLS_RUN = "tools:run"
     EVENTS_PUBLISH = "events:publish"
+    BUS_READ = "bus:read"
     BUS_REPAIR = "bus:repair"
     HEALTH_READ = "health:read"
     TRACES_READ = "traces:read"

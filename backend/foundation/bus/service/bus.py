@@ -1,7 +1,7 @@
 """`BusService`: events out, in the transaction of the change they tell of, and in, once each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -173,6 +173,11 @@ class BusService:
     def watch(self, *types: str) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
         """See every event of these types' topics from now on, in every process (all tenants': filter by yours)."""
         return self._bus.watch(sorted({entry_of(name).topic for name in types}))
+
+    async def replay(self, topic: str, *, since_ms: int, limit: int) -> AsyncGenerator[Delivery]:
+        """Read again what a topic holds since a time, all tenants': filter by yours. No consumer notices."""
+        async for delivery in self._bus.replay(topic, from_time_ms=since_ms, limit=limit):
+            yield delivery
 
     async def topics(self) -> list[TopicInfo]:
         """Describe the topics."""

@@ -15,7 +15,7 @@ from backend.foundation.bus.rules import ONLY_FOR, REPLAY_OF
 from backend.foundation.bus.service.bus import BusService
 from backend.foundation.bus.service.work import key_of
 from backend.foundation.bus.views import DeadLetterCount, DeadLetterView, Progress, ReplayPlan
-from backend.foundation.events.codec import Undecodable, decode, entry_of
+from backend.foundation.events.codec import Undecodable, decode, entry_of, readable
 from backend.foundation.events.envelope import Event
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import AutoWeaveError, Conflict, Invalid, NotFound
@@ -243,7 +243,7 @@ def _view(row: DeadLetterRow) -> DeadLetterView:
         topic=row.topic,
         position=f"{row.topic}[{row.partition}]@{row.offset}",
         key=row.key,
-        payload=_payload(row).decode(errors="replace"),
+        payload=readable(_payload(row)),
         cause=row.cause,
         stack=row.stack,
         attempts=row.attempts,

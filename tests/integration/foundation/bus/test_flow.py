@@ -151,7 +151,7 @@ async def test_an_event_that_always_fails_is_a_dead_letter_with_all_that_is_need
     assert letter.cause == "ValueError: event 1 fails"
     assert "in _number" in letter.stack
     assert letter.position.startswith("aw.agents[")
-    assert '"input":"1"' in letter.payload
+    assert '"input": "1"' in letter.payload
     assert await letters.letters(READER, before=letter.id) == []
     assert await letters.letters(READER, consumer="other") == []
 

@@ -135,7 +135,7 @@ async def test_the_data_of_a_structured_event_is_mended_alone(bus: BusService, l
     )
     await send(bus, Message("aw.agents", "k", {"content-type": codec.STRUCTURED, "ce_tenantid": "ten_1"}, value))
     [letter] = await given_up(letters)
-    assert letter.payload == '{"agent": "a", "input": 5}'
+    assert letter.payload == '{\n  "agent": "a",\n  "input": 5\n}'
     await letters.replay(REPAIRER, letter.id, payload='{"agent": "a", "input": "5"}')
     await until(lambda: seen.inputs == {"k": [5]})
 

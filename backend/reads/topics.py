@@ -1,0 +1,150 @@
+"""The topics of the bus as Admin shows them, and the events in one of them, a tenant's own."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from backend.foundation.bus.ports import Delivery
+from backend.foundation.bus.service import BusService
+from backend.foundation.events.codec import Undecodable, decode, readable
+from backend.foundation.events.types import CATALOGUE
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import NotFound
+from backend.reads.views import ConsumerLag, EventsView, EventView, TopicView
+
+_LOOKED_AT = 5_000
+_MOST = 200
+_MOST_CHARACTERS = 4_000
+_TOGETHER_S = 0.3
+
+
+class Topics:
+    """Reads the bus; nothing here moves a consumer."""
+
+    def __init__(self, bus: BusService) -> None:
+        self._bus = bus
+
+    async def all(self, caller: Caller) -> list[TopicView]:
+        """Return every topic of the catalogue, by name; needs ``health:read``."""
+        caller.require(Permission.HEALTH_READ)
+        consumers = sorted({name for entry in CATALOGUE.values() for name in entry.handled_by})
+        known, lags = {topic.name: topic for topic in await self._bus.topics()}, await self._bus.lag(*consumers)
+        return [
+            TopicView(
+                name=name,
+                partitions=known[name].partitions if name in known else 0,
+                written=known[name].end if name in known else 0,
+                types=self.types(name),
+                consumers=tuple(
+                    ConsumerLag(name=consumer, lag=lags[consumer].get(name, 0)) for consumer in _consumers_of(name)
+                ),
+            )
+            for name in sorted({entry.topic for entry in CATALOGUE.values()})
+        ]
+
+    def types(self, topic: str) -> tuple[str, ...]:
+        """Return the names of the event types that a topic carries; none when the catalogue does not know it."""
+        return tuple(sorted(entry.name for entry in CATALOGUE.values() if entry.topic == topic))
+
+    async def events(
+        self, caller: Caller, topic: str, *, since_ms: int = 0, type: str = "", text: str = ""
+    ) -> EventsView:
+        """Return events of the caller's tenant that a topic still holds, at most 200; needs ``bus:read``.
+
+        Args:
+            since_ms: the oldest to look at, in milliseconds since 1970.
+            type: the one type that is asked for; empty for any.
+            text: what the key, subject, id or data must contain, in any case.
+
+        Raises:
+            NotFound: the catalogue has no such topic.
+        """
+        caller.require(Permission.BUS_READ)
+        self._check(topic)
+        looked_at, found = 0, deque[Delivery](maxlen=_LOOKED_AT)
+        async with aclosing(self._bus.replay(topic, since_ms=since_ms, limit=_LOOKED_AT)) as stored:
+            async for delivery in stored:
+                looked_at += 1
+                if _fits(delivery, caller, type, text):
+                    # Of those of one millisecond, the last that is read is the newest.
+                    found.appendleft(delivery)
+        newest = sorted(found, key=lambda delivery: -delivery.timestamp_ms)[:_MOST]
+        return EventsView(events=tuple(map(view_of, newest)), partial=looked_at >= _LOOKED_AT or len(found) > _MOST)
+
+    async def follow(self, caller: Caller, topic: str) -> AsyncGenerator[list[EventView]]:
+        """Yield events of the caller's tenant as they come, some together, the newest first; needs ``bus:read``.
+
+        Of a flood it yields the last 200 each time. Raises as `events` does.
+        """
+        caller.require(Permission.BUS_READ)
+        self._check(topic)
+        fresh = deque[Delivery](maxlen=_MOST)
+        async with self._bus.watch(*self.types(topic)) as seen:
+
+            async def collect() -> None:
+                async for delivery in seen:
+                    if _tenant_of(delivery) == caller.tenant:
+                        fresh.appendleft(delivery)
+
+            collecting = asyncio.create_task(collect(), name="topics-follow")
+            try:
+                while not collecting.done():
+                    await asyncio.sleep(_TOGETHER_S)
+                    if fresh:
+                        views = [view_of(delivery) for delivery in fresh]
+                        fresh.clear()
+                        yield views
+                collecting.result()
+            finally:
+                collecting.cancel()
+
+    def _check(self, topic: str) -> None:
+        if not self.types(topic):
+            raise NotFound(f"There is no topic {topic!r}.", hint="Admin, Topics lists them.")
+
+
+def view_of(delivery: Delivery) -> EventView:
+    """Return a message as it is shown, as much of it as can be read."""
+    message = delivery.message
+    get = message.headers.get
+    return EventView(
+        place=f"{delivery.partition.number} @ {delivery.offset}",
+        time_ms=delivery.timestamp_ms,
+        type=get("ce_type", ""),
+        id=get("ce_id", ""),
+        key=message.key,
+        subject=get("ce_subject", ""),
+        trace=get("ce_traceparent", "")[3:35],
+        payload=_shown(message.value),
+    )
+
+
+def _consumers_of(topic: str) -> list[str]:
+    return sorted({name for entry in CATALOGUE.values() if entry.topic == topic for name in entry.handled_by})
+
+
+def _fits(delivery: Delivery, caller: Caller, type: str, text: str) -> bool:
+    message = delivery.message
+    if _tenant_of(delivery) != caller.tenant or (type and message.headers.get("ce_type", "") != type):
+        return False
+    if not text:
+        return True
+    words = (message.key, message.headers.get("ce_subject", ""), message.headers.get("ce_id", ""))
+    return text.lower() in "\n".join((*words, message.value.decode(errors="replace"))).lower()
+
+
+def _tenant_of(delivery: Delivery) -> str:
+    """Return whose a message is: in structured mode that stands inside, whatever its headers say."""
+    headers = delivery.message.headers
+    if "ce_type" in headers:
+        return headers.get("ce_tenantid", "")
+    try:
+        return decode(headers, delivery.message.value).tenant
+    except Undecodable:
+        return ""
+
+
+def _shown(value: bytes) -> str:
+    text = readable(value)
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "\n…"

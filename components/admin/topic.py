@@ -1,0 +1,132 @@
+"""The events in one topic: a filter, and a list of lines that open."""
+
+from typing import Any
+
+import reflex as rx
+
+from components.basics.controls import icon, link
+from components.basics.live import relative_time
+from components.basics.places import empty, loading, skeleton
+from state.admin.topic import SPANS, TopicState
+from state.admin.topics import PATH
+
+
+def events() -> rx.Component:
+    """The filter and the list, or what stands in its place."""
+    return rx.match(
+        TopicState.phase,
+        ("missing", _missing()),
+        rx.fragment(
+            _filter(),
+            rx.cond(TopicState.phase == "ready", rx.cond(TopicState.lines, _list(), _none()), _waiting()),
+        ),
+    )
+
+
+def _filter() -> rx.Component:
+    search = rx.el.div(
+        icon("search"),
+        rx.el.input(
+            type="search",
+            class_name="input",
+            aria_label="Search events",
+            placeholder="Search key, id and data",
+            default_value=TopicState.text,
+            on_change=lambda text: TopicState.choose("text", text).debounce(250),
+            max_length=120,
+            key=TopicState.version,
+        ),
+        class_name="search",
+    )
+    spans = [rx.el.option(words, value=name) for name, (words, _) in SPANS.items()]
+    return rx.el.div(
+        search,
+        _select("Since", "since", TopicState.since, spans[0], rx.el.option("The last hour", value=""), *spans[1:]),
+        _select(
+            "Type",
+            "type",
+            TopicState.type,
+            rx.el.option("Any type", value=""),
+            rx.foreach(TopicState.types, lambda name: rx.el.option(name, value=name)),
+        ),
+        class_name="toolbar",
+        role="search",
+    )
+
+
+def _select(label: str, name: str, chosen: rx.Var[str], *options: Any) -> rx.Component:
+    return rx.el.select(
+        *options,
+        class_name="input",
+        aria_label=label,
+        value=chosen,
+        on_change=lambda value: TopicState.choose(name, value),
+    )
+
+
+def _list() -> rx.Component:
+    part = rx.el.p("A part of a busy topic. Narrow the time to see the rest.", class_name="soft small")
+    return rx.el.div(
+        rx.el.div(rx.foreach(TopicState.lines, _line), class_name="events", role="list", aria_label="Events"),
+        rx.cond(TopicState.partial, part, rx.fragment()),
+        class_name="stack",
+    )
+
+
+def _line(line: rx.Var[Any]) -> rx.Component:
+    fresh = rx.cond(TopicState.fresh.contains(line.place), "changed", "")
+    return rx.el.div(
+        rx.el.details(
+            rx.el.summary(
+                relative_time(ms=line.time_ms),
+                rx.el.span(line.type, class_name="mono cut"),
+                rx.el.span(line.key, class_name="mono soft cut"),
+                class_name=fresh,
+            ),
+            rx.el.dl(
+                _fact("Id", line.id),
+                _fact("Key", line.key),
+                rx.cond(line.subject, _fact("Subject", line.subject), rx.fragment()),
+                _fact("Partition", line.place),
+                rx.cond(
+                    line.trace, _fact("Trace", link("Open trace", to="/admin/traces/" + line.trace)), rx.fragment()
+                ),
+                class_name="facts",
+            ),
+            rx.el.pre(line.payload, class_name="source", tab_index=0),
+        ),
+        role="listitem",
+        key=line.place,
+    )
+
+
+def _fact(name: str, value: Any) -> rx.Component:
+    return rx.el.div(rx.el.dt(name), rx.el.dd(value, class_name="mono"))
+
+
+def _none() -> rx.Component:
+    return rx.cond(
+        TopicState.filtered,
+        empty(
+            "No event fits",
+            "Another time, type or text may find some.",
+            link("Show the last hour", to=rx.Var.create(PATH + "/") + TopicState.topic, class_name="button plain"),
+        ),
+        empty(
+            "No event in the last hour",
+            "Events of this workspace appear here as they come. Ask an agent something, and see what it tells.",
+            link(icon("message-square"), "Ask an agent", to="/chat", class_name="button plain"),
+        ),
+    )
+
+
+def _missing() -> rx.Component:
+    return empty(
+        "There is no such topic",
+        "Check the name in the address.",
+        link("Show all topics", to=PATH, class_name="button plain"),
+    )
+
+
+def _waiting() -> rx.Component:
+    return loading(*[skeleton("100%", "2em")] * 6, what="Reading the topic")

@@ -1,0 +1,51 @@
+"""The topics of the bus: what they carry, how fast they grow, and whether a consumer is behind."""
+
+from typing import Any
+
+import reflex as rx
+
+from components.basics.controls import link
+from components.basics.places import loading, skeleton, status
+from components.basics.tables import table
+from state.admin.topics import PATH, TopicsState
+from state.session import SessionState
+
+COLUMNS = ("Topic", "Consumers", "Partitions", "Written", "Rate", "Waiting")
+
+
+def topics() -> rx.Component:
+    """The table, or what stands in its place; the catalogue always has topics."""
+    return rx.cond(TopicsState.loaded, _table(), _waiting())
+
+
+def _table() -> rx.Component:
+    return rx.el.div(
+        table(COLUMNS, TopicsState.lines, _cells, label="Topics", actions="Open"), class_name="topics stack"
+    )
+
+
+def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
+    what = rx.el.div(
+        rx.el.span(line.name, class_name="strong mono"),
+        rx.el.span(line.types, class_name="soft small"),
+        class_name="what",
+    )
+    opens = link(
+        "Open",
+        to=rx.Var.create(PATH + "/") + line.name,
+        class_name="button quiet",
+        aria_label=rx.Var.create("Open ") + line.name,
+    )
+    return [
+        what,
+        rx.el.span(line.consumers, class_name="mono"),
+        rx.el.span(line.partitions, class_name="number"),
+        rx.el.span(line.written, class_name="number"),
+        rx.el.span(line.rate, class_name="number"),
+        rx.cond(line.behind, status("attention", line.lag), rx.el.span(line.lag, class_name="number")),
+        rx.cond(SessionState.permissions.contains("bus:read"), opens, rx.fragment()),
+    ]
+
+
+def _waiting() -> rx.Component:
+    return loading(*[skeleton("100%", "2.5em")] * 3, what="Asking the bus")

@@ -1,0 +1,80 @@
+"""The topics of the bus, and how fast they grow."""
+
+import asyncio
+import time
+from typing import TypedDict
+
+import reflex as rx
+
+from backend.app import current
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.reads.views import TopicView
+from state.session import caller_of
+
+EVERY_S = 2.0
+PATH = "/admin/topics"
+
+
+class Line(TypedDict):
+    """A topic as a line of the list; ``rate`` and ``lag`` are in words, ``behind`` says that a consumer is."""
+
+    name: str
+    types: str
+    consumers: str
+    partitions: int
+    written: str
+    rate: str
+    lag: str
+    behind: bool
+
+
+def line_of(topic: TopicView, per_s: float | None) -> Line:
+    """Return the line of a topic that grows by ``per_s`` messages a second, ``None`` while that is not known."""
+    lag = sum(consumer.lag for consumer in topic.consumers)
+    return Line(
+        name=topic.name,
+        types=", ".join(topic.types),
+        consumers=", ".join(consumer.name for consumer in topic.consumers),
+        partitions=topic.partitions,
+        written=f"{topic.written:,}",
+        rate="" if per_s is None else f"{per_s:,.1f} / s" if per_s < 10 else f"{per_s:,.0f} / s",
+        lag=f"{lag:,}",
+        behind=lag > 0,
+    )
+
+
+class TopicsState(rx.State):
+    """The list, as it was last asked for; ``written`` is what each topic held then, and ``asked_s`` when that was."""
+
+    loaded: bool = False
+    lines: rx.Field[list[Line]] = rx.field(default_factory=list)
+    _written: rx.Field[dict[str, int]] = rx.field(default_factory=dict)
+    _asked_s: float = 0.0
+
+    @rx.event
+    async def load(self):
+        """Ask for the topics."""
+        self._written, self._asked_s = {}, 0.0
+        await self._fetch(await caller_of(self))
+        self.loaded = True
+
+    @rx.event(background=True)
+    async def watch(self):
+        """Ask again every other second. Ends when the tab leaves the page."""
+        while True:
+            async with self:
+                caller = await caller_of(self)
+                caller.require(Permission.HEALTH_READ)
+                if self.loaded:
+                    await self._fetch(caller)
+            await asyncio.sleep(EVERY_S)
+
+    async def _fetch(self, caller: Caller) -> None:
+        topics = await current().topics.all(caller)
+        before, since_s = self._written, time.monotonic() - self._asked_s
+        self._asked_s = time.monotonic()
+        self._written = {topic.name: topic.written for topic in topics}
+        self.lines = [
+            line_of(topic, (topic.written - before[topic.name]) / since_s if topic.name in before else None)
+            for topic in topics
+        ]

@@ -1,0 +1,154 @@
+"""Topics and their events in admin tabs over real rooms and a real bus."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from backend.foundation.bus.ports import Message
+from backend.foundation.events.codec import STRUCTURED
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import StartRun
+from backend.foundation.kernel.caller import Caller
+from backend.foundation.kernel.errors import Unauthenticated
+from state.admin.topic import TopicState
+from state.admin.topics import TopicsState
+from tests.fixtures.door import Installation
+from tests.fixtures.waiting import until
+from tests.integration.state.conftest import Tab
+from tests.integration.state.test_session import target
+
+pytestmark = pytest.mark.integration
+
+TOPIC = "/admin/topics/aw.agents"
+
+
+def event(owner: Caller, text: str, key: str = "k") -> Event:
+    data = StartRun(agent="concierge", input=text)
+    return Event(type="agents.start_run.v1", tenant=owner.tenant, key=key, source="/test", data=data)
+
+
+async def opened(house: Installation, address: str) -> TopicState:
+    state = await Tab(house.ada_cookie, address).state(TopicState)
+    await state.load()
+    return state
+
+
+def payloads(state: TopicState) -> list[str]:
+    return [line["payload"] for line in state.lines]
+
+
+@asynccontextmanager
+async def watching(state: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(type(state).watch.fn(state))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_every_topic_of_the_catalogue_is_listed_with_how_fast_it_grows(
+    sqlite_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BUS-10 BUS-1."""
+    monkeypatch.setattr("state.admin.topics.EVERY_S", 0.05)
+    house = sqlite_installation
+    state = await Tab(house.ada_cookie, "/admin/topics").state(TopicsState)
+    await state.load()
+    by_name = {line["name"]: line for line in state.lines}
+    assert set(by_name) == {"aw.agents", "aw.chat", "aw.runs"}
+    assert by_name["aw.agents"]["consumers"] == "agents"
+    assert by_name["aw.agents"]["types"] == "agents.start_run.v1"
+    assert (by_name["aw.agents"]["written"], by_name["aw.agents"]["rate"]) == ("0", "")
+    async with watching(state):
+        await until(lambda: state.lines[0]["rate"] == "0.0 / s")
+        await house.backend.bus.emit(*[event(house.ada, str(number)) for number in range(40)])
+        await until(lambda: state.lines[0]["written"] == "40")
+
+
+async def test_a_topic_shows_events_of_the_own_tenant_alone_the_newest_first(
+    sqlite_installation: Installation,
+) -> None:
+    """BUS-10 IDN-2."""
+    house = sqlite_installation
+    await house.backend.bus.emit(event(house.ada, "first"))
+    await house.backend.bus.emit(event(house.bob, "Bob's"))
+    await house.backend.bus.emit(event(house.ada, "second"))
+    state = await opened(house, TOPIC)
+    assert state.phase == "ready"
+    assert [("second" in text, "first" in text) for text in payloads(state)] == [(True, False), (False, True)]
+    assert state.lines[0]["type"] == "agents.start_run.v1"
+    assert state.lines[0]["key"] == "k"
+
+
+async def test_a_structured_event_belongs_to_the_tenant_inside_it_whatever_its_headers_say(
+    sqlite_installation: Installation,
+) -> None:
+    """IDN-2."""
+    house = sqlite_installation
+    value = (
+        b'{"specversion": "1.0", "id": "e1", "source": "/t", "type": "agents.start_run.v1", "tenantid": "%s",'
+        b' "data": {"agent": "a", "input": "Bob\'s"}}' % house.bob.tenant.encode()
+    )
+    headers = {"content-type": STRUCTURED, "ce_tenantid": house.ada.tenant}
+    await house.backend.bus._bus.publish([Message("aw.agents", "k", headers, value)])  # pyright: ignore[reportPrivateUsage]
+    assert payloads(await opened(house, TOPIC)) == []
+
+
+async def test_events_are_filtered_by_the_address(sqlite_installation: Installation) -> None:
+    """BUS-10."""
+    house = sqlite_installation
+    await house.backend.bus.emit(event(house.ada, "Apples", "one"), event(house.ada, "pears", "two"))
+    for query, count in {
+        "": 2,
+        "?text=APPLES": 1,
+        "?text=two": 1,
+        "?text=nothing": 0,
+        "?since=all": 2,
+        "?since=made-up": 2,
+        "?type=agents.start_run.v1": 2,
+        "?type=made-up": 2,
+    }.items():
+        assert len((await opened(house, TOPIC + query)).lines) == count, query
+    state = await opened(house, TOPIC)
+    assert target(state.choose("since", "1d")) == f"{TOPIC}?since=1d"
+    assert target(state.choose("text", "a b")) == f"{TOPIC}?text=a+b"
+    state.choose("text", "")
+    assert target(state.choose("type", "")) == TOPIC
+
+
+async def test_events_come_by_themselves_each_once(sqlite_installation: Installation) -> None:
+    """BUS-10 BUS-1: what does not fit the filter, or is another tenant's, does not come."""
+    house = sqlite_installation
+    await house.backend.bus.emit(event(house.ada, "early apples"))
+    state = await opened(house, f"{TOPIC}?text=apples")
+    async with watching(state):
+
+        async def came() -> bool:
+            await house.backend.bus.emit(event(house.bob, "Bob's apples"), event(house.ada, "pears"))
+            await house.backend.bus.emit(event(house.ada, "late apples"))
+            return "late apples" in "".join(payloads(state))
+
+        await until(came)
+        assert state.fresh
+    assert "Bob" not in "".join(payloads(state))
+    assert "pears" not in "".join(payloads(state))
+    places = [line["place"] for line in state.lines]
+    assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize("topic", ["aw.nothing", "x", "aw.agents%2F"])
+async def test_what_is_no_topic_is_just_not_there(sqlite_installation: Installation, topic: str) -> None:
+    """IDN-2: topics that are not the product's own are not read."""
+    assert (await opened(sqlite_installation, f"/admin/topics/{topic}")).phase == "missing"
+
+
+@pytest.mark.parametrize("kind", [TopicsState, TopicState])
+async def test_no_topic_is_shown_without_a_session(sqlite_installation: Installation, kind: type) -> None:
+    """IDN-2."""
+    state = await Tab("", TOPIC).state(kind)
+    with pytest.raises(Unauthenticated):
+        await state.load()
