@@ -34,7 +34,7 @@ def line_of(topic: TopicView, per_s: float | None) -> Line:
     return Line(
         name=topic.name,
         types=", ".join(topic.types),
-        consumers=", ".join(consumer.name for consumer in topic.consumers),
+        consumers=", ".join(consumer.name for consumer in topic.consumers) or "none",
         partitions=topic.partitions,
         written=f"{topic.written:,}",
         rate="" if per_s is None else f"{per_s:,.1f} / s" if per_s < 10 else f"{per_s:,.0f} / s",

@@ -74,9 +74,56 @@ class RunRefused(EventData, frozen=True, kw_only=True):
     error_hint: str
 
 
+class EventGivenUp(EventData, frozen=True, kw_only=True):
+    """A consumer gave an event up: what it was, where it stood, why, and after how many attempts. ``payload`` is its
+    data; bytes that are no text stand in ``payload_base64`` instead, and what is too large in neither."""
+
+    event: str
+    type: str
+    topic: str
+    partition: int
+    offset: str
+    key: str
+    headers: dict[str, str]
+    payload: str
+    payload_base64: str = ""
+    cause: str
+    stack: str
+    attempts: int
+
+
+def _given_up(room: str) -> EventType:
+    """Return the type of what a room gave up: its dead-letter topic."""
+    return EventType(
+        name=f"{room}.event_given_up.v1",
+        topic=f"aw.dead.{room}",
+        data=EventGivenUp,
+        key="That of the event that was given up.",
+        published_by=(room,),
+        handled_by=(),
+        summary=f"An event that {room} could not handle.",
+        example=EventGivenUp(
+            event="evt_1",
+            type="agents.start_run.v1",
+            topic="aw.agents",
+            partition=0,
+            offset="17",
+            key="thr_1",
+            headers={"ce_id": "evt_1", "ce_type": "agents.start_run.v1", "ce_tenantid": "tnt_1"},
+            payload='{"agent": 7}',
+            cause="BadPayload: The data of 'agents.start_run.v1' does not fit.",
+            stack="",
+            attempts=1,
+        ),
+    )
+
+
 CATALOGUE: dict[str, EventType] = {
     entry.name: entry
     for entry in (
+        _given_up("agents"),
+        _given_up("chat"),
+        _given_up("flows"),
         EventType(
             name="chat.message_sent.v1",
             topic="aw.chat",

@@ -59,7 +59,8 @@ async def test_every_topic_of_the_catalogue_is_listed_with_how_fast_it_grows(
     state = await Tab(house.ada_cookie, "/admin/topics").state(TopicsState)
     await state.load()
     by_name = {line["name"]: line for line in state.lines}
-    assert set(by_name) == {"aw.agents", "aw.chat", "aw.runs"}
+    assert set(by_name) == {"aw.agents", "aw.chat", "aw.runs", "aw.dead.agents", "aw.dead.chat", "aw.dead.flows"}
+    assert by_name["aw.dead.chat"]["consumers"] == "none"
     assert by_name["aw.agents"]["consumers"] == "agents"
     assert by_name["aw.agents"]["types"] == "agents.start_run.v1"
     assert (by_name["aw.agents"]["written"], by_name["aw.agents"]["rate"]) == ("0", "")

@@ -13,7 +13,7 @@ from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Part
 from backend.foundation.bus.rules import PARTITIONS, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
-from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, Wants, dead_letter
+from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, Wants, dead_letter, given_up
 from backend.foundation.bus.views import OutboxView
 from backend.foundation.events.codec import encode, entry_of
 from backend.foundation.events.envelope import Event
@@ -144,7 +144,9 @@ class BusService:
             concurrency: transactions at the same time; by default one on SQLite, four on PostgreSQL.
         """
         workers = concurrency or _DATABASE_WORKERS[self._db.dialect]
-        await self._consume(consumer, handlers, Transactional(consumer, handlers, self._db, wants), workers)
+        await self._consume(
+            consumer, handlers, Transactional(consumer, handlers, self._db, self.publish, wants), workers
+        )
 
     async def subscribe_slow(
         self, consumer: str, handlers: Mapping[str, SlowHandler], *, concurrency: int = 64
@@ -154,7 +156,7 @@ class BusService:
         After a crash in between the handler is called again: it must bear that. Otherwise like `subscribe`;
         ``concurrency`` is the number of keys at the same time.
         """
-        await self._consume(consumer, handlers, Slow(consumer, handlers, self._db), concurrency)
+        await self._consume(consumer, handlers, Slow(consumer, handlers, self._db, self.publish), concurrency)
 
     async def run_relay(self) -> None:
         """Relay the outbox until cancelled; of all who do so one at a time serves each shard."""
@@ -215,7 +217,9 @@ class BusService:
         """
         topic, key, headers, value = encode(event)
         delivery = Delivery(Message(topic, key, headers, value), Partition(topic, -1), event.id, 0)
-        await repository.insert_dead(session, [dead_letter(consumer, delivery, event, error, attempts)])
+        row = dead_letter(consumer, delivery, event, error, attempts)
+        await repository.insert_dead(session, [row])
+        await self.publish(session, *given_up(row))
 
     async def _consume(self, consumer: str, handlers: Mapping[str, object], work: Work, workers: int) -> None:
         if consumer in self._consumers:

@@ -1,6 +1,7 @@
 """What consumers do with events: in one transaction with the record that it was done, or slowly and recorded after."""
 
 import asyncio
+import base64
 import time
 import traceback
 import zlib
@@ -15,8 +16,10 @@ from backend.foundation.bus.rules import ONLY_FOR, REPLAY_OF
 from backend.foundation.bus.service.dispatch import HandlerFailed
 from backend.foundation.events.codec import decode, type_of
 from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import CATALOGUE, EventGivenUp
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.failpoints import hit
+from backend.foundation.kernel.ids import TenantId
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry import span
 from backend.foundation.telemetry.logs import get_logger
@@ -33,16 +36,25 @@ SlowHandler = Callable[[Event], Awaitable[None]]
 Wants = Callable[[Event], bool]
 """Whether a consumer has anything to do with an event of one of its types: what it has not costs it no transaction."""
 
+Publish = Callable[..., Awaitable[None]]
+"""`BusService.publish`: a session, and events."""
+
 _BATCH = 400
 _TRANSACTION_S = 30.0
-_STACK_CHARACTERS = 8_000
+_STACK_CHARACTERS, _CAUSE_CHARACTERS = 8_000, 2_000
+_PAYLOAD_BYTES = 256 * 1024
+_MOST_HEADERS, _WORD = 50, 1_000
+"""As much of what was given up is told; all of it is kept in the row."""
 
 
 class _Consumer:
     """What both kinds share: which events are wanted, and where those go that cannot be done."""
 
-    def __init__(self, consumer: str, types: Mapping[str, object], db: Database, wants: Wants | None) -> None:
+    def __init__(
+        self, consumer: str, types: Mapping[str, object], db: Database, publish: Publish, wants: Wants | None
+    ) -> None:
         self._consumer = consumer
+        self._publish = publish
         self._wants = wants
         self._types = types
         self._db = db
@@ -72,6 +84,7 @@ class _Consumer:
                     log.info("a replayed event failed again", letter=int(letter), consumer=self._consumer)
                 else:
                     await insert_dead(session, [row])
+                await self._publish(session, *given_up(row))
         hit("bus.bury.after")
 
     def _count(self, events: Sequence[Event], handled: int) -> None:
@@ -87,8 +100,10 @@ class Transactional(_Consumer):
 
     batch = _BATCH
 
-    def __init__(self, consumer: str, handlers: Mapping[str, Handler], db: Database, wants: Wants | None) -> None:
-        super().__init__(consumer, handlers, db, wants)
+    def __init__(
+        self, consumer: str, handlers: Mapping[str, Handler], db: Database, publish: Publish, wants: Wants | None
+    ) -> None:
+        super().__init__(consumer, handlers, db, publish, wants)
         self._handlers = handlers
 
     async def do(self, events: Sequence[Event]) -> None:
@@ -131,8 +146,8 @@ class Slow(_Consumer):
 
     batch = 1
 
-    def __init__(self, consumer: str, handlers: Mapping[str, SlowHandler], db: Database) -> None:
-        super().__init__(consumer, handlers, db, None)
+    def __init__(self, consumer: str, handlers: Mapping[str, SlowHandler], db: Database, publish: Publish) -> None:
+        super().__init__(consumer, handlers, db, publish, None)
         self._handlers = handlers
 
     async def do(self, events: Sequence[Event]) -> None:
@@ -185,7 +200,42 @@ def dead_letter(
         "key": message.key,
         "headers": dict(message.headers),
         "value": message.value,
-        "cause": f"{type(error).__name__}: {error}",
+        "cause": f"{type(error).__name__}: {error}"[:_CAUSE_CHARACTERS],
         "stack": stack[-_STACK_CHARACTERS:],
         "attempts": attempts,
     }
+
+
+def given_up(row: Mapping[str, Any]) -> list[Event]:
+    """Return the event that tells of a dead letter's row, for the dead-letter topic of its consumer.
+
+    There is none where nobody knows whose it is, nor for a consumer that has no such topic.
+    """
+    name = f"{row['consumer']}.event_given_up.v1"
+    if not row["tenant"] or name not in CATALOGUE:
+        return []
+    value = row["value"] if len(row["value"]) <= _PAYLOAD_BYTES else b""
+    try:
+        payload, payload_base64 = value.decode(), ""
+    except UnicodeDecodeError:
+        payload, payload_base64 = "", base64.b64encode(value).decode()
+    copied = {field: row[field] for field in _COPIED}
+    # Foreign messages may have any.
+    headers = {name[:_WORD]: text[:_WORD] for name, text in list(row["headers"].items())[:_MOST_HEADERS]}
+    data = EventGivenUp(
+        **copied, key=row["key"][:_WORD], headers=headers, payload=payload, payload_base64=payload_base64
+    )
+    return [
+        Event(
+            type=name,
+            tenant=TenantId(row["tenant"]),
+            key=row["key"],
+            data=data,
+            source=f"/{row['consumer']}",
+            subject=row["event"],
+            traceparent=row["headers"].get("ce_traceparent", ""),
+        )
+    ]
+
+
+_COPIED = ("event", "type", "topic", "partition", "offset", "cause", "stack", "attempts")

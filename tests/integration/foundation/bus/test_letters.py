@@ -1,6 +1,8 @@
 """BUS-4: what was given up is mended, sent again or discarded by a person, on real databases and a real Valkey."""
 
 import asyncio
+import base64
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from backend.foundation.bus.service import BusService, DeadLetters
 from backend.foundation.bus.views import DeadLetterView
 from backend.foundation.events import codec
 from backend.foundation.events.codec import BadPayload, Undecodable
+from backend.foundation.events.types import EventGivenUp
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from backend.foundation.kernel.ids import TenantId
@@ -201,6 +204,33 @@ async def test_a_replay_of_all_ends_though_everything_fails_again(bus: BusServic
     progress = [each async for each in letters.replay_all(REPAIRER, per_s=1_000)]
     assert progress[-1].done == 5
     assert all(letter.replays == 1 for letter in await given_up(letters, 5))
+
+
+@pytest.mark.usefixtures("relay")
+@pytest.mark.parametrize("value", [b"no json", b"\xff\xfe", b"[" + b"x" * 600_000])
+async def test_what_is_given_up_is_told_on_the_dead_letter_topic_of_its_consumer(
+    bus: BusService, letters: DeadLetters, value: bytes
+) -> None:
+    await bus.subscribe("agents", {START: Seen()})
+    wire = codec.encode(start_run(1))
+    await send(bus, Message(wire.topic, "k", wire.headers | {"own": "x" * 100_000}, value))
+    [letter] = await given_up(letters)
+
+    async def told() -> list[EventGivenUp]:
+        stored = [each async for each in bus.replay("aw.dead.agents", since_ms=0, limit=10)]
+        return [codec.decode(each.message.headers, each.message.value).data for each in stored]  # pyright: ignore[reportReturnType]
+
+    await until(lambda: _is_there(told))
+    [event] = await told()
+    assert (event.event, event.type, event.topic, event.key) == (letter.event, START, "aw.agents", "k")
+    assert f"{event.topic}[{event.partition}]@{event.offset}" == letter.position
+    assert (event.cause, event.attempts) == (letter.cause, 1)
+    assert "Traceback" in event.stack
+    assert event.payload.encode() + base64.b64decode(event.payload_base64) == (value if len(value) < 100_000 else b"")
+
+
+async def _is_there(told: Callable[[], Awaitable[list[EventGivenUp]]]) -> bool:
+    return bool(await told())
 
 
 async def test_two_who_replay_the_same_letter_send_it_once(bus: BusService, letters: DeadLetters) -> None:
