@@ -1,7 +1,8 @@
 """Who asks: read from the tab's cookie, for each handler anew."""
 
+from collections.abc import Mapping
 from contextlib import aclosing
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import reflex as rx
 
@@ -20,6 +21,12 @@ def part_of_path(state: rx.State, index: int) -> str:
     """Return a segment of the page's path, empty when there are fewer: ``/chat/thr_1`` has ``thr_1`` at 1."""
     parts = [part for part in state.router.url.path.split("/") if part]
     return parts[index] if index < len(parts) else ""
+
+
+def to_address(path: str, asked: Mapping[str, str]) -> rx.event.EventSpec:
+    """Go to a page that is asked for something, in the place of the one that is shown; what is empty is left out."""
+    query = urlencode({name: value for name, value in asked.items() if value})
+    return rx.redirect(f"{path}?{query}" if query else path, replace=True)
 
 
 def sign_in_page(state: rx.State) -> str:

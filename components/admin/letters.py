@@ -5,6 +5,7 @@ from typing import Any
 import reflex as rx
 
 from components.basics.controls import button, icon, link, note
+from components.basics.filters import choice, names, options, toolbar
 from components.basics.layers import dialog
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton, status
@@ -33,46 +34,29 @@ def letters() -> rx.Component:
 
 
 def _filter() -> rx.Component:
-    statuses = [rx.el.option(words, value=value) for value, words in STATUSES.items() if value != "WAITING"]
-    return rx.el.div(
-        _select(
+    others = {value: words for value, words in STATUSES.items() if value != "WAITING"} | {ALL: "Any status"}
+    return toolbar(
+        choice(
             "Status",
-            "status",
-            LettersState.status,
-            rx.el.option(STATUSES["WAITING"], value=""),
-            *statuses,
-            rx.el.option("Any status", value=ALL),
+            STATUSES["WAITING"],
+            *options(others),
+            chosen=LettersState.status,
+            on_change=lambda value: LettersState.choose("status", value),
         ),
-        _select(
+        choice(
             "Consumer",
-            "consumer",
-            LettersState.consumer,
-            rx.el.option("Any consumer", value=""),
-            rx.foreach(LettersState.consumers, _option),
+            "Any consumer",
+            names(LettersState.consumers),
+            chosen=LettersState.consumer,
+            on_change=lambda value: LettersState.choose("consumer", value),
         ),
-        _select(
+        choice(
             "Type",
-            "type",
-            LettersState.type,
-            rx.el.option("Any type", value=""),
-            rx.foreach(LettersState.types, _option),
+            "Any type",
+            names(LettersState.types),
+            chosen=LettersState.type,
+            on_change=lambda value: LettersState.choose("type", value),
         ),
-        class_name="toolbar",
-        role="search",
-    )
-
-
-def _option(name: rx.Var[str]) -> rx.Component:
-    return rx.el.option(name, value=name)
-
-
-def _select(label: str, name: str, chosen: rx.Var[str], *options: Any) -> rx.Component:
-    return rx.el.select(
-        *options,
-        class_name="input",
-        aria_label=label,
-        value=chosen,
-        on_change=lambda value: LettersState.choose(name, value),
     )
 
 

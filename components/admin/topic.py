@@ -5,6 +5,7 @@ from typing import Any
 import reflex as rx
 
 from components.basics.controls import icon, link
+from components.basics.filters import choice, names, options, search_box, toolbar
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton
 from state.admin.topic import SPANS, TopicState
@@ -24,43 +25,28 @@ def events() -> rx.Component:
 
 
 def _filter() -> rx.Component:
-    search = rx.el.div(
-        icon("search"),
-        rx.el.input(
-            type="search",
-            class_name="input",
-            aria_label="Search events",
-            placeholder="Search key, id and data",
-            default_value=TopicState.text,
+    return toolbar(
+        search_box(
+            "Search events",
+            "Search key, id and data",
+            text=TopicState.text,
+            version=TopicState.version,
             on_change=lambda text: TopicState.choose("text", text).debounce(250),
-            max_length=120,
-            key=TopicState.version,
         ),
-        class_name="search",
-    )
-    spans = [rx.el.option(words, value=name) for name, (words, _) in SPANS.items()]
-    return rx.el.div(
-        search,
-        _select("Since", "since", TopicState.since, spans[0], rx.el.option("The last hour", value=""), *spans[1:]),
-        _select(
+        choice(
+            "Since",
+            "The last hour",
+            *options({name: words for name, (words, _) in SPANS.items()}),
+            chosen=TopicState.since,
+            on_change=lambda value: TopicState.choose("since", value),
+        ),
+        choice(
             "Type",
-            "type",
-            TopicState.type,
-            rx.el.option("Any type", value=""),
-            rx.foreach(TopicState.types, lambda name: rx.el.option(name, value=name)),
+            "Any type",
+            names(TopicState.types),
+            chosen=TopicState.type,
+            on_change=lambda value: TopicState.choose("type", value),
         ),
-        class_name="toolbar",
-        role="search",
-    )
-
-
-def _select(label: str, name: str, chosen: rx.Var[str], *options: Any) -> rx.Component:
-    return rx.el.select(
-        *options,
-        class_name="input",
-        aria_label=label,
-        value=chosen,
-        on_change=lambda value: TopicState.choose(name, value),
     )
 
 
@@ -79,7 +65,7 @@ def _line(line: rx.Var[Any]) -> rx.Component:
         rx.el.details(
             rx.el.summary(
                 relative_time(ms=line.time_ms),
-                rx.el.span(line.type, class_name="mono cut"),
+                rx.el.span(rx.cond(line.type, line.type, "Not an event"), class_name="mono cut"),
                 rx.el.span(line.key, class_name="mono soft cut"),
                 class_name=fresh,
             ),

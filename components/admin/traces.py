@@ -5,6 +5,7 @@ from typing import Any
 import reflex as rx
 
 from components.basics.controls import icon, link
+from components.basics.filters import choice, options, search_box, toolbar
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton, status
 from components.basics.tables import table
@@ -22,38 +23,28 @@ def traces() -> rx.Component:
 
 
 def _filter() -> rx.Component:
-    search = rx.el.div(
-        icon("search"),
-        rx.el.input(
-            type="search",
-            class_name="input",
-            aria_label="Search titles",
-            placeholder="Search titles",
-            default_value=TracesState.text,
+    return toolbar(
+        search_box(
+            "Search titles",
+            "Search titles",
+            text=TracesState.text,
+            version=TracesState.version,
             on_change=TracesState.search.debounce(250),
-            max_length=120,
-            key=TracesState.version,
         ),
-        class_name="search",
-    )
-    return rx.el.div(
-        search,
-        _select("Status", "Any status", STATUSES, TracesState.status, TracesState.choose_status),
-        _select("Duration", "Any duration", DURATIONS, TracesState.at_least, TracesState.choose_at_least),
-        class_name="toolbar",
-        role="search",
-    )
-
-
-def _select(name: str, everything: str, values: dict[str, str], chosen: rx.Var[str], choose: Any) -> rx.Component:
-    options = [rx.el.option(words, value=value) for value, words in values.items()]
-    return rx.el.select(
-        rx.el.option(everything, value=""),
-        *options,
-        class_name="input",
-        aria_label=name,
-        value=chosen,
-        on_change=choose,
+        choice(
+            "Status",
+            "Any status",
+            *options(STATUSES),
+            chosen=TracesState.status,
+            on_change=TracesState.choose_status,
+        ),
+        choice(
+            "Duration",
+            "Any duration",
+            *options(DURATIONS),
+            chosen=TracesState.at_least,
+            on_change=TracesState.choose_at_least,
+        ),
     )
 
 

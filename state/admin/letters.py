@@ -2,14 +2,13 @@
 
 import asyncio
 from typing import Any, TypedDict
-from urllib.parse import urlencode
 
 import reflex as rx
 
 from backend.app import current
 from backend.foundation.bus.views import DeadLetterView
 from backend.foundation.kernel.caller import Caller, Permission
-from state.session import caller_of
+from state.session import caller_of, to_address
 
 PATH = "/admin/dead-letters"
 MOST = 100
@@ -103,8 +102,7 @@ class LettersState(rx.State):
     def choose(self, name: str, value: str):
         """Ask for one status, consumer or type alone; empty for any."""
         asked = {"status": self.status, "consumer": self.consumer, "type": self.type} | {name: value}
-        query = urlencode({name: value for name, value in asked.items() if value})
-        return rx.redirect(f"{PATH}?{query}" if query else PATH, replace=True)
+        return to_address(PATH, asked)
 
     @rx.event
     def ask_replay(self):

@@ -2,8 +2,6 @@
 
 import time
 from contextlib import aclosing
-from typing import TypedDict
-from urllib.parse import urlencode
 
 import reflex as rx
 
@@ -12,39 +10,12 @@ from backend.foundation.kernel.caller import Permission
 from backend.foundation.kernel.errors import NotFound
 from backend.reads.views import EventView
 from state.admin.topics import PATH
-from state.session import caller_of, part_of_path
+from state.session import caller_of, part_of_path, to_address
 
 MOST = 200
 SPANS = {"5m": ("The last 5 minutes", 300), "1d": ("The last day", 86_400), "all": ("All that is kept", 0)}
 """From when on events are asked for: the words, and the seconds before now (0: from the first). An hour by default."""
 HOUR_S = 3_600
-
-
-class Line(TypedDict):
-    """An event as a line of the list that opens."""
-
-    place: str
-    time_ms: int
-    type: str
-    id: str
-    key: str
-    subject: str
-    trace: str
-    payload: str
-
-
-def line_of(event: EventView) -> Line:
-    """Return the line of an event."""
-    return Line(
-        place=event.place,
-        time_ms=event.time_ms,
-        type=event.type or "Not an event",
-        id=event.id,
-        key=event.key,
-        subject=event.subject,
-        trace=event.trace,
-        payload=event.payload,
-    )
 
 
 class TopicState(rx.State):
@@ -57,7 +28,7 @@ class TopicState(rx.State):
     phase: str = "loading"
     topic: str = ""
     types: rx.Field[list[str]] = rx.field(default_factory=list)
-    lines: rx.Field[list[Line]] = rx.field(default_factory=list)
+    lines: rx.Field[list[EventView]] = rx.field(default_factory=list)
     fresh: rx.Field[list[str]] = rx.field(default_factory=list)
     partial: bool = False
     since: str = ""
@@ -89,7 +60,7 @@ class TopicState(rx.State):
         except NotFound:
             self.phase = "missing"
             return
-        self.lines, self.fresh, self.partial = [line_of(event) for event in view.events], [], view.partial
+        self.lines, self.fresh, self.partial = list(view.events), [], view.partial
         self.phase = "ready"
 
     @rx.event(background=True)
@@ -105,7 +76,7 @@ class TopicState(rx.State):
             async for events in followed:
                 async with self:
                     await caller_of(self)
-                    self._add([line_of(event) for event in events if self._fits(event)])
+                    self._add([event for event in events if self._fits(event)])
 
     @rx.event
     def choose(self, name: str, value: str):
@@ -113,16 +84,15 @@ class TopicState(rx.State):
         asked = {"since": self.since, "type": self.type, "text": self.text} | {name: value}
         if name == "text":
             self.text = value
-        query = urlencode({name: value for name, value in asked.items() if value})
-        return rx.redirect(f"{PATH}/{self.topic}?{query}" if query else f"{PATH}/{self.topic}", replace=True)
+        return to_address(f"{PATH}/{self.topic}", asked)
 
     def _fits(self, event: EventView) -> bool:
         words = "\n".join((event.key, event.subject, event.id, event.payload)).lower()
         return self.phase == "ready" and self.type in ("", event.type) and self.text.lower() in words
 
-    def _add(self, lines: list[Line]) -> None:
-        known = {line["place"] for line in self.lines}
-        lines = [line for line in lines if line["place"] not in known]
+    def _add(self, lines: list[EventView]) -> None:
+        known = {line.place for line in self.lines}
+        lines = [line for line in lines if line.place not in known]
         if lines:
-            self.fresh = [line["place"] for line in lines]
+            self.fresh = [line.place for line in lines]
             self.lines = (lines + self.lines)[:MOST]

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import TypedDict
-from urllib.parse import urlencode
 
 import reflex as rx
 
@@ -10,7 +9,7 @@ from backend.app import current
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.telemetry.views import TraceSummary
 from state.admin.trace import milliseconds
-from state.session import caller_of
+from state.session import caller_of, to_address
 
 PATH = "/admin/traces"
 MOST = 100
@@ -119,8 +118,7 @@ class TracesState(rx.State):
 
     def _to(self) -> rx.event.EventSpec:
         asked = {"text": self.text, "status": self.status, "at_least": self.at_least}
-        query = urlencode({name: value for name, value in asked.items() if value})
-        return rx.redirect(f"{PATH}?{query}" if query else PATH, replace=True)
+        return to_address(PATH, asked)
 
     async def _found(self, caller: Caller) -> list[Line]:
         found = await current().traces.recent(

@@ -61,7 +61,7 @@ async def test_an_event_that_cannot_be_read_is_found_mended_and_sent_again(house
         await page.keyboard.press("Control+k")
         await page.keyboard.type("dead letters")
         await page.keyboard.press("Enter")
-        await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible(timeout=15_000)
         await poisoned(app, b'{"agent": "concierge", "input": 42}')
         await shown(page, 1)
         await page.get_by_role("link", name="Open agents.start_run.v1").click()
@@ -76,7 +76,7 @@ async def test_an_event_that_cannot_be_read_is_found_mended_and_sent_again(house
         await expect(page.get_by_text("Sent again")).to_be_visible()
         await expect(page.get_by_role("button", name="Replay")).to_have_count(0)
         await page.goto(LIST)
-        await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible(timeout=15_000)
         await page.get_by_label("Status").select_option("Replayed")
         await expect(page).to_have_url(re.compile(r"\?status=REPLAYED$"))
         await shown(page, 1)
@@ -106,7 +106,7 @@ async def test_all_are_replayed_and_what_cannot_be_sent_is_discarded(house: Hous
             await page.goto(LIST)
             if left:
                 await shown(page, left)
-        await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible(timeout=15_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

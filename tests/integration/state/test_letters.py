@@ -125,7 +125,8 @@ async def test_a_letter_is_checked_mended_and_sent_again(sqlite_installation: In
     state.edit('{"agent": "concierge", "input": "mended"}')
     await state.replay()
     assert (state.view["waits"], state.view["status"], state.view["replays"]) == (False, "Replayed", 1)
-    assert (await house.backend.bus.outbox()).waiting == 1
+    # With the event that told of the letter.
+    assert (await house.backend.bus.outbox()).waiting == 2
 
 
 async def test_a_letter_is_discarded_with_a_reason_only(sqlite_installation: Installation) -> None:

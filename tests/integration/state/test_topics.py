@@ -37,7 +37,7 @@ async def opened(house: Installation, address: str) -> TopicState:
 
 
 def payloads(state: TopicState) -> list[str]:
-    return [line["payload"] for line in state.lines]
+    return [line.payload for line in state.lines]
 
 
 @asynccontextmanager
@@ -81,8 +81,8 @@ async def test_a_topic_shows_events_of_the_own_tenant_alone_the_newest_first(
     state = await opened(house, TOPIC)
     assert state.phase == "ready"
     assert [("second" in text, "first" in text) for text in payloads(state)] == [(True, False), (False, True)]
-    assert state.lines[0]["type"] == "agents.start_run.v1"
-    assert state.lines[0]["key"] == "k"
+    assert state.lines[0].type == "agents.start_run.v1"
+    assert state.lines[0].key == "k"
 
 
 async def test_a_structured_event_belongs_to_the_tenant_inside_it_whatever_its_headers_say(
@@ -137,7 +137,7 @@ async def test_events_come_by_themselves_each_once(sqlite_installation: Installa
         assert state.fresh
     assert "Bob" not in "".join(payloads(state))
     assert "pears" not in "".join(payloads(state))
-    places = [line["place"] for line in state.lines]
+    places = [line.place for line in state.lines]
     assert len(places) == len(set(places))
 
 
