@@ -1,15 +1,17 @@
 """The events in one topic, as they are and as they come."""
 
+import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import reflex as rx
 
 from backend.app import current
 from backend.foundation.kernel.caller import Permission
-from backend.foundation.kernel.errors import NotFound
+from backend.foundation.kernel.errors import NotFound, Unavailable
 from backend.reads.views import EventView
 from state.admin.topics import PATH
+from state.live import RETRY_S
 from state.session import caller_of, part_of_path, to_address
 
 MOST = 200
@@ -70,13 +72,15 @@ class TopicState(rx.State):
             caller = await caller_of(self)
             caller.require(Permission.BUS_READ)
             topic = part_of_path(self, 2)
-        if not current().topics.types(topic):
-            return
-        async with aclosing(current().topics.follow(caller, topic)) as followed:
-            async for events in followed:
-                async with self:
-                    await caller_of(self)
-                    self._add([event for event in events if self._fits(event)])
+        while current().topics.types(topic):
+            # While the broker is away, Health says so.
+            with suppress(Unavailable):
+                async with aclosing(current().topics.follow(caller, topic)) as followed:
+                    async for events in followed:
+                        async with self:
+                            await caller_of(self)
+                            self._add([event for event in events if self._fits(event)])
+            await asyncio.sleep(RETRY_S)
 
     @rx.event
     def choose(self, name: str, value: str):
