@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write what follows from the code: the tables of docs/guides (settings, commands, events, errors), docs/asyncapi.yaml.
+"""Write what follows from the code: the tables of docs/guides (settings, commands, events, errors) and the documents of
+the events, docs/asyncapi.yaml and proto/.
 
 ``docs.py`` writes them, ``docs.py --check`` only says whether they are as they should be. What stands outside the two
 marks of a file is written by hand and stays. An AsyncAPI document that breaks who uses the written one is not written,
@@ -25,9 +26,11 @@ from backend.foundation.events.rules.changes import compare  # noqa: E402 - the 
 from backend.foundation.events.types import CATALOGUE  # noqa: E402 - the project is found first
 from backend.foundation.kernel.errors import AutoWeaveError  # noqa: E402 - the project is found first
 from backend.reads.asyncapi import document  # noqa: E402 - the project is found first
+from backend.reads.protobuf import protobuf  # noqa: E402 - the project is found first
 
 GUIDES = ROOT / "docs" / "guides"
 ASYNCAPI = ROOT / "docs" / "asyncapi.yaml"
+PROTOBUF = ROOT / "proto" / "autoweave" / "events" / "v1" / "events.proto"
 START, END = "<!-- written by `make docs` -->", "<!-- end -->"
 
 
@@ -87,6 +90,7 @@ def main(arguments: list[str]) -> int:
         print("Add a new version beside the old one, or say `scripts/docs.py --breaking`.", file=sys.stderr)
         return 1
     stale += [ASYNCAPI.name] if _write_asyncapi(check=check) else []
+    stale += [PROTOBUF.name] if _write_protobuf(check=check) else []
     if stale and check:
         print(f"Not as the code says: {', '.join(stale)}. Run `make docs`.", file=sys.stderr)
         return 1
@@ -120,6 +124,15 @@ def _write_asyncapi(*, check: bool) -> bool:
     if stale and not check:
         ASYNCAPI.write_text(wanted, encoding="utf-8")
     return stale
+
+
+def _write_protobuf(*, check: bool) -> bool:
+    written = PROTOBUF.read_text(encoding="utf-8") if PROTOBUF.exists() else ""
+    wanted = protobuf(written)
+    if wanted != written and not check:
+        PROTOBUF.parent.mkdir(parents=True, exist_ok=True)
+        PROTOBUF.write_text(wanted, encoding="utf-8")
+    return wanted != written
 
 
 def _walk(path: str, command: "typer.core.TyperCommand | typer.core.TyperGroup") -> Iterator[tuple[str, object]]:
