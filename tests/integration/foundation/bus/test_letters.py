@@ -262,10 +262,8 @@ async def test_a_discarded_letter_stays_with_its_reason_and_is_not_replayed(
     with pytest.raises(Conflict, match="discarded"):
         await letters.replay(REPAIRER, first.id)
     entries = await Audit(database).entries(REPAIRER, action="bus.")
-    assert [(entry.action, entry.target) for entry in entries] == [
-        ("bus.dead_letter_discarded", str(second.id)),
-        ("bus.dead_letter_discarded", str(first.id)),
-    ]
+    discarded = {("bus.dead_letter_discarded", str(letter.id)) for letter in (first, second)}
+    assert {(entry.action, entry.target) for entry in entries} == discarded
     assert entries[0].detail["reason"] == "A test order"
 
 
