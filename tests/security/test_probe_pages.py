@@ -44,8 +44,9 @@ FIRST = {
     "LetterState.discard": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
 }
 """What a tab holds before a handler that works on what it holds."""
-LOOKED_AT_S = 0.25
-"""How long a handler without an end is looked at."""
+LOOKED_AT_S, PATIENCE_S = 0.25, 10.0
+"""How long a handler without an end is looked at, and one that may be on its way to its end on a busy machine."""
+GOES_ON = "goes on"
 
 
 SIMPLE = (str, int, bool, float, dict[str, Any])
@@ -113,13 +114,15 @@ async def _set(tab: Tab, kind: type[Any], **values: str | int) -> None:
         setattr(await tab.state(kind), name, value)
 
 
-async def call(tab: Tab, kind: type[Any], handler: EventHandler, given: dict[str, Any]) -> str:
+async def call(
+    tab: Tab, kind: type[Any], handler: EventHandler, given: dict[str, Any], looked_at_s: float = LOOKED_AT_S
+) -> str:
     """Run a handler as its event would; return what it said, in words."""
     work = _finish(handler.fn(await tab.state(kind), **{name: given[name] for name in parameters(handler)}))
     try:
-        return repr(await (asyncio.wait_for(work, LOOKED_AT_S) if handler.is_background else work))
+        return repr(await (asyncio.wait_for(work, looked_at_s) if handler.is_background else work))
     except TimeoutError:
-        return "goes on"
+        return GOES_ON
     except AutoWeaveError as error:
         return f"{type(error).__name__} {error.message} {error.hint} {error.field}"
 
@@ -151,12 +154,14 @@ async def _sessions(house: Installation) -> list[Any]:
     return [*await house.backend.identity.sessions(house.ada)]
 
 
-async def probe(person: Person, kind: type[Any], name: str, handler: EventHandler, ids: Ids, route: str) -> str:
+async def probe(
+    person: Person, kind: type[Any], name: str, handler: EventHandler, ids: Ids, route: str, *, patiently: bool = False
+) -> str:
     """Open a tab at the address, call the handler, and return all that came of it."""
     tab = Tab(person.cookie, address(route, ids))
     if name in FIRST:
         await FIRST[name](tab, ids)
-    said = await call(tab, kind, handler, arguments(ids))
+    said = await call(tab, kind, handler, arguments(ids), PATIENCE_S if patiently else LOOKED_AT_S)
     return f"{said}\n{await everything(tab)}"
 
 
@@ -171,9 +176,14 @@ async def test_a_handler_gives_nothing_of_anybody_else(
             real, none = await asyncio.gather(
                 *(probe(person, kind, name, handler, each, route) for each in (ids, NONE))
             )
+            ends = not person.cookie and name not in WITHOUT_ANYBODY
+            if GOES_ON in (real[: len(GOES_ON)], none[: len(GOES_ON)]) and (ends or masked(real) != masked(none)):
+                real, none = await asyncio.gather(
+                    *(probe(person, kind, name, handler, each, route, patiently=True) for each in (ids, NONE))
+                )
             assert masked(real) == masked(none), person.name
             assert SECRET not in real, person.name
-            if not person.cookie and name not in WITHOUT_ANYBODY:
+            if ends:
                 assert real.startswith(Unauthenticated.__name__) or "SessionEnded" in real.split()[0], real[:80]
     assert await ada_has(sqlite_installation, ids) == before
 
