@@ -5,11 +5,13 @@ The `cloudevents` package is the measure, a property test compares the two; it t
 Undecodable                422  the message is no usable CloudEvent
 ├── UnknownEventType       422  its type is not in the catalogue
 ├── BadPayload             422  its data does not fit the type's model
+├── BadAttribute           422  an attribute is too long, or holds control characters
 └── MissingTenant          422  nobody knows whose it is
 """
 
 import base64
 import binascii
+import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -27,6 +29,9 @@ STRUCTURED = "application/cloudevents+json"
 _JSON = "application/json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_MOST_BYTES, _MOST_TENANT_CHARACTERS, _LONGEST_TRACE = 1_024, 40, 64
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What CloudEvents forbids in attributes; databases cannot store some of these either."""
 
 
 class Undecodable(Invalid):
@@ -48,6 +53,13 @@ class BadPayload(Undecodable):
 
     code = "event_payload_invalid"
     hint = "Make the data fit the schema of the event's type."
+
+
+class BadAttribute(Undecodable):
+    """An attribute is too long, or holds what CloudEvents forbids."""
+
+    code = "event_attribute_invalid"
+    hint = "Keep each attribute below 1,024 bytes, without control characters."
 
 
 class MissingTenant(Undecodable):
@@ -214,6 +226,7 @@ def _event(
     entry = entry_of(type)
     if not tenant:
         raise MissingTenant(f"The event {id!r} of type {type!r} has no tenant.", field="tenantid")
+    _check_attributes(id=id, source=source, tenantid=tenant, partitionkey=key, subject=subject)
     return Event(
         type=type,
         tenant=TenantId(tenant),
@@ -223,8 +236,23 @@ def _event(
         subject=subject,
         id=id,
         time_ms=_milliseconds(time_text),
-        traceparent=traceparent,
+        # What is no trace context is ignored, not refused: https://www.w3.org/TR/trace-context/
+        traceparent=traceparent if len(traceparent) <= _LONGEST_TRACE and not _FORBIDDEN.search(traceparent) else "",
     )
+
+
+def _check_attributes(*, tenantid: str, **attributes: str) -> None:
+    if len(tenantid) > _MOST_TENANT_CHARACTERS:
+        raise BadAttribute(f"The attribute tenantid has {len(tenantid):,} characters.", field="tenantid")
+    everything = "".join((tenantid, *attributes.values()))
+    # An index row holds the source and the id; a character takes up to four bytes.
+    if len(everything) <= _MOST_BYTES // 4 and _FORBIDDEN.search(everything) is None:
+        return
+    for name, text in (("tenantid", tenantid), *attributes.items()):
+        if _FORBIDDEN.search(text):
+            raise BadAttribute(f"The attribute {name} holds control characters.", field=name)
+        if len(text.encode()) > _MOST_BYTES:
+            raise BadAttribute(f"The attribute {name} has more than {_MOST_BYTES:,} bytes.", field=name)
 
 
 def _payload(entry: EventType, data: bytes) -> EventData:

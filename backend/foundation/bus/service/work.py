@@ -43,8 +43,11 @@ _BATCH = 400
 _TRANSACTION_S = 30.0
 _STACK_CHARACTERS, _CAUSE_CHARACTERS = 8_000, 2_000
 _PAYLOAD_BYTES = 256 * 1024
-_MOST_HEADERS, _WORD = 50, 1_000
-"""As much of what was given up is told; all of it is kept in the row."""
+_MOST_HEADERS, _WORD, _HEADER = 50, 1_000, 8_000
+"""As much of what was given up is told; its data is kept whole in the row."""
+
+_DIGITS, _TENANT_CHARACTERS, _TYPE_CHARACTERS, _TRACE_CHARACTERS = 18, 40, 120, 64
+"""What the columns hold."""
 
 
 class _Consumer:
@@ -75,13 +78,13 @@ class _Consumer:
 
     async def bury(self, delivery: Delivery, event: Event | None, error: Exception, attempts: int) -> None:
         row = dead_letter(self._consumer, delivery, event, error, attempts) | {"direct": True}
-        letter = delivery.message.headers.get(REPLAY_OF, "")
+        letter = _letter_of(delivery)
         hit("bus.bury.before")
         async with self._db.system_write() as session:
             # Read again after a crash, it is in the list already.
             if await first_seen(session, self._consumer, [key_of(event) if event else _place_of(delivery)]):
-                if letter.isdecimal() and await insert_returned(session, int(letter), row):
-                    log.info("a replayed event failed again", letter=int(letter), consumer=self._consumer)
+                if letter and await insert_returned(session, letter, row):
+                    log.info("a replayed event failed again", letter=letter, consumer=self._consumer)
                 else:
                     await insert_dead(session, [row])
                 await self._publish(session, *given_up(row))
@@ -183,6 +186,23 @@ def _place_of(delivery: Delivery) -> EventKey:
     return "", f"{delivery.partition.topic}[{number}]@{delivery.offset} {checksum:08x}"
 
 
+def _letter_of(delivery: Delivery) -> int:
+    """Return the number of the dead letter that was sent again; 0 for what is no replay, whatever it says."""
+    number = delivery.message.headers.get(REPLAY_OF, "")
+    return int(number) if number.isascii() and number.isdecimal() and len(number) <= _DIGITS else 0
+
+
+def _storable(text: str, most: int) -> str:
+    """Return foreign text as every database holds it: without NUL and lone surrogates, so long at the most."""
+    return text[:most].replace("\x00", "\ufffd").encode(errors="replace").decode()
+
+
+def _tenant_of(headers: Mapping[str, str]) -> str:
+    """Return whose a message says it is, nobody's where that can be no tenant: half an id might be another's."""
+    said = headers.get("ce_tenantid", "")
+    return said if len(said) <= _TENANT_CHARACTERS and said.isascii() and said.isprintable() else ""
+
+
 def dead_letter(
     consumer: str, delivery: Delivery, event: Event | None, error: Exception, attempts: int
 ) -> dict[str, Any]:
@@ -190,18 +210,18 @@ def dead_letter(
     message = delivery.message
     stack = "".join(traceback.format_exception(error))
     return {
-        "tenant": event.tenant if event else message.headers.get("ce_tenantid", "")[:40],
+        "tenant": event.tenant if event else _tenant_of(message.headers),
         "consumer": consumer,
-        "event": event.id if event else message.headers.get("ce_id", ""),
-        "type": event.type if event else message.headers.get("ce_type", "")[:120],
+        "event": event.id if event else _storable(message.headers.get("ce_id", ""), _WORD),
+        "type": event.type if event else _storable(message.headers.get("ce_type", ""), _TYPE_CHARACTERS),
         "topic": message.topic,
         "partition": delivery.partition.number,
         "offset": delivery.offset,
-        "key": message.key,
-        "headers": dict(message.headers),
+        "key": _storable(message.key, _WORD),
+        "headers": {_storable(name, _WORD): _storable(text, _HEADER) for name, text in message.headers.items()},
         "value": message.value,
-        "cause": f"{type(error).__name__}: {error}"[:_CAUSE_CHARACTERS],
-        "stack": stack[-_STACK_CHARACTERS:],
+        "cause": _storable(f"{type(error).__name__}: {error}", _CAUSE_CHARACTERS),
+        "stack": _storable(stack[-_STACK_CHARACTERS:], _STACK_CHARACTERS),
         "attempts": attempts,
     }
 
@@ -233,7 +253,7 @@ def given_up(row: Mapping[str, Any]) -> list[Event]:
             data=data,
             source=f"/{row['consumer']}",
             subject=row["event"],
-            traceparent=row["headers"].get("ce_traceparent", ""),
+            traceparent=row["headers"].get("ce_traceparent", "")[:_TRACE_CHARACTERS],
         )
     ]
 

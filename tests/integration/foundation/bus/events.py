@@ -24,6 +24,11 @@ async def publish(bus: BusService, database: SqlDatabase, *events: Event) -> Non
         await bus.publish(session, *events)
 
 
+async def no_lag(bus: BusService) -> bool:
+    """Return whether every consumer has done all there is."""
+    return all(lag == 0 for topics in (await bus.lag()).values() for lag in topics.values())
+
+
 class Seen:
     """A handler that remembers the inputs by key, and fails as often as it is told."""
 

@@ -22,7 +22,7 @@ from backend.foundation.kernel.errors import Conflict, Forbidden, TooLarge
 from backend.foundation.kernel.ids import TenantId
 from tests.fixtures.waiting import until
 from tests.integration.foundation.bus.conftest import ServiceFactory
-from tests.integration.foundation.bus.events import START, TENANT, Seen, publish, start_run
+from tests.integration.foundation.bus.events import START, TENANT, Seen, no_lag, publish, start_run
 
 pytestmark = pytest.mark.integration
 
@@ -50,12 +50,8 @@ async def test_events_of_committed_transactions_are_handled_once_in_order(
         await publish(bus, database, start_run(number, key=f"k{number % 7}"))
     await until(lambda: seen.count >= 100)
     assert seen.inputs == {f"k{key}": list(range(key, 100, 7)) for key in range(7)}
-    await until(lambda: _no_lag(bus))
+    await until(lambda: no_lag(bus))
     assert (await bus.outbox()).waiting == 0
-
-
-async def _no_lag(bus: BusService) -> bool:
-    return all(lag == 0 for topics in (await bus.lag()).values() for lag in topics.values())
 
 
 @pytest.mark.usefixtures("relay")
@@ -204,7 +200,7 @@ async def test_types_that_a_consumer_does_not_want_cost_it_nothing(
     await bus._bus.publish([unknown])  # pyright: ignore[reportPrivateUsage]
     await bus.emit(start_run(2))
     await until(lambda: seen.count == 1)
-    await until(lambda: _no_lag(bus))
+    await until(lambda: no_lag(bus))
     assert await count(database, InboxRow) == 1
     assert await letters.letters(READER) == []
 
@@ -217,7 +213,7 @@ async def test_events_that_a_consumer_has_nothing_to_do_with_cost_it_no_transact
     await bus.subscribe("starter", {START: seen}, wants=lambda event: event.key == "mine")
     await bus.emit(*[start_run(number, key="others") for number in range(5)], start_run(9, key="mine"))
     await until(lambda: seen.count == 1)
-    await until(lambda: _no_lag(bus))
+    await until(lambda: no_lag(bus))
     assert seen.inputs == {"mine": [9]}
     assert await count(database, InboxRow) == 1
 
@@ -245,7 +241,7 @@ async def test_a_slow_handler_runs_without_a_transaction_and_once(bus: BusServic
     assert most == 8
     await bus.emit(*events[:8], start_run(99, key="last"))
     await until(lambda: "last" in seen.inputs)
-    await until(lambda: _no_lag(bus))
+    await until(lambda: no_lag(bus))
     assert seen.count == 25
     assert await count(database, InboxRow) == 25
 

@@ -21,7 +21,7 @@ from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from backend.foundation.kernel.ids import TenantId
 from tests.fixtures.waiting import until
-from tests.integration.foundation.bus.events import START, TENANT, Seen, start_run
+from tests.integration.foundation.bus.events import START, TENANT, Seen, no_lag, start_run
 
 pytestmark = pytest.mark.integration
 
@@ -317,3 +317,32 @@ def verbs(letters: DeadLetters, caller: Caller, letter: int) -> list[Any]:
 async def send(bus: BusService, message: Message) -> None:
     """Write as a foreign program would."""
     await bus._bus.publish([message])  # pyright: ignore[reportPrivateUsage]
+
+
+_HOSTILE = {
+    "a number that no database holds": ({rules.REPLAY_OF: "9" * 30}, "k", b"{"),
+    "a number of another script": ({rules.REPLAY_OF: "٣"}, "k", b"{"),
+    "a key that text cannot hold": ({}, "k\x00", b"{"),
+    "an id that text cannot hold": ({"ce_id": "evt\x00"}, "k", b"{"),
+    "a whole event whose id text cannot hold": ({"ce_id": "evt\x00"}, "k", None),
+    "a whole event whose source text cannot hold": ({"ce_source": "/\x00"}, "k", None),
+    "a cause that text cannot hold": ({"content-type": "x\x00"}, "k", None),
+    "names of endless length": ({"ce_id": "x" * 5_000, "ce_type": "y" * 5_000}, "k", b"{"),
+    "a whole event whose id no index holds": ({"ce_id": "".join(map(chr, range(0x4E00, 0x5E00)))}, "k", None),
+    "a trace that no column holds": ({"ce_traceparent": "\x00" * 99}, "k", None),
+    "a tenant of endless length": ({"ce_tenantid": "t" * 5_000}, "k", None),
+    "a tenant that text cannot hold": ({"ce_tenantid": "t\x00"}, "k", None),
+}
+
+
+@pytest.mark.parametrize("hostile", _HOSTILE)
+async def test_no_message_stops_those_behind_it(bus: BusService, hostile: str) -> None:
+    """BUS-4: whatever a foreign program writes, the consumer goes on."""
+    seen = Seen()
+    await bus.subscribe("agents", {START: seen})
+    headers, key, value = _HOSTILE[hostile]
+    wire = codec.encode(start_run(1))
+    await send(bus, Message(wire.topic, key, wire.headers | headers, wire.value if value is None else value))
+    await bus.emit(start_run(2))
+    await until(lambda: 2 in seen.inputs.get("k", []))
+    await until(lambda: no_lag(bus))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.foundation.events import codec
-from backend.foundation.events.codec import BadPayload, MissingTenant, Undecodable, UnknownEventType
+from backend.foundation.events.codec import BadAttribute, BadPayload, MissingTenant, Undecodable, UnknownEventType
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE, MessageSent, StartRun
 from backend.foundation.kernel.ids import TenantId
@@ -21,7 +21,9 @@ from backend.foundation.kernel.ids import TenantId
 MESSAGE_SENT, START_RUN = "chat.message_sent.v1", "agents.start_run.v1"
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
-filled = texts.filter(bool)
+attributes = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60)
+filled = attributes.filter(bool)
+tenants = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 times = st.integers(0, 253_402_300_799_999)
 payloads = st.one_of(
     st.builds(MessageSent, thread=texts, message=texts, agent=texts, text=texts, sender=texts).map(
@@ -42,13 +44,13 @@ events = st.builds(
         traceparent=traceparent,
     ),
     payloads,
+    tenants,
     filled,
     filled,
-    filled,
-    texts,
+    attributes,
     filled,
     times,
-    texts,
+    attributes,
 )
 
 
@@ -158,6 +160,27 @@ def test_an_event_with_a_bad_attribute_is_refused_with_the_reason(
         codec.decode(headers | change, value)
     assert refused.value.status == 422
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("attribute", ["id", "source", "subject", "tenantid", "partitionkey"])
+@pytest.mark.parametrize("text", ["a\x00", "\x1f", "\x9f", "x" * 1_025, "\U0001f600" * 300])
+def test_an_attribute_that_no_database_holds_is_refused_by_name(attribute: str, text: str) -> None:
+    """BUS-2."""
+    wire = codec.encode(sent())
+    with pytest.raises(BadAttribute) as refused:
+        codec.decode({**wire.headers, f"ce_{attribute}": text}, wire.value)
+    assert refused.value.field == attribute
+
+
+def test_an_attribute_as_long_as_may_be_is_taken() -> None:
+    wire = codec.encode(sent())
+    assert codec.decode({**wire.headers, "ce_id": "ü" * 512}, wire.value).id == "ü" * 512
+
+
+@pytest.mark.parametrize("trace", ["\x00", "x" * 65])
+def test_a_trace_context_that_cannot_be_one_is_ignored(trace: str) -> None:
+    wire = codec.encode(sent())
+    assert codec.decode({**wire.headers, "ce_traceparent": trace}, wire.value).traceparent == ""
 
 
 @pytest.mark.parametrize("value", [b"", b"null", b"[]", b'{"thread": 1}', b"\xff", b'{"thread":"t"}'])
