@@ -30,6 +30,7 @@ _JSON = "application/json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MOST_BYTES, _MOST_TENANT_CHARACTERS, _LONGEST_TRACE = 1_024, 40, 64
+_SURELY_SHORT = _MOST_BYTES // 4
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What CloudEvents forbids in attributes; databases cannot store some of these either."""
 
@@ -226,7 +227,9 @@ def _event(
     entry = entry_of(type)
     if not tenant:
         raise MissingTenant(f"The event {id!r} of type {type!r} has no tenant.", field="tenantid")
-    _check_attributes(id=id, source=source, tenantid=tenant, partitionkey=key, subject=subject)
+    everything = tenant + id + source + key + subject
+    if len(everything) > _SURELY_SHORT or len(tenant) > _MOST_TENANT_CHARACTERS or not everything.isprintable():
+        _check_attributes(tenantid=tenant, id=id, source=source, partitionkey=key, subject=subject)
     return Event(
         type=type,
         tenant=TenantId(tenant),
@@ -237,22 +240,21 @@ def _event(
         id=id,
         time_ms=_milliseconds(time_text),
         # What is no trace context is ignored, not refused: https://www.w3.org/TR/trace-context/
-        traceparent=traceparent if len(traceparent) <= _LONGEST_TRACE and not _FORBIDDEN.search(traceparent) else "",
+        traceparent=traceparent if len(traceparent) <= _LONGEST_TRACE and _is_plain(traceparent) else "",
     )
 
 
-def _check_attributes(*, tenantid: str, **attributes: str) -> None:
-    if len(tenantid) > _MOST_TENANT_CHARACTERS:
-        raise BadAttribute(f"The attribute tenantid has {len(tenantid):,} characters.", field="tenantid")
-    everything = "".join((tenantid, *attributes.values()))
-    # An index row holds the source and the id; a character takes up to four bytes.
-    if len(everything) <= _MOST_BYTES // 4 and _FORBIDDEN.search(everything) is None:
-        return
-    for name, text in (("tenantid", tenantid), *attributes.items()):
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _check_attributes(**attributes: str) -> None:
+    for name, text in attributes.items():
         if _FORBIDDEN.search(text):
             raise BadAttribute(f"The attribute {name} holds control characters.", field=name)
-        if len(text.encode()) > _MOST_BYTES:
-            raise BadAttribute(f"The attribute {name} has more than {_MOST_BYTES:,} bytes.", field=name)
+        # An index row holds the source and the id.
+        if len(text.encode()) > _MOST_BYTES or (name == "tenantid" and len(text) > _MOST_TENANT_CHARACTERS):
+            raise BadAttribute(f"The attribute {name} has {len(text):,} characters, which is too long.", field=name)
 
 
 def _payload(entry: EventType, data: bytes) -> EventData:

@@ -23,6 +23,7 @@ MESSAGE_SENT, START_RUN = "chat.message_sent.v1", "agents.start_run.v1"
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
 attributes = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60)
 filled = attributes.filter(bool)
+traces = st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), max_size=60)
 tenants = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 times = st.integers(0, 253_402_300_799_999)
 payloads = st.one_of(
@@ -50,7 +51,7 @@ events = st.builds(
     attributes,
     filled,
     times,
-    attributes,
+    traces,
 )
 
 
