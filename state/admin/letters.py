@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import reflex as rx
 
 from backend.app import current
-from backend.foundation.bus.views import DeadLetterView
+from backend.foundation.bus.views import DeadLetterSummary
 from backend.foundation.kernel.caller import Caller, Permission
 from state.session import caller_of, to_address
 
@@ -35,7 +35,7 @@ class Line(TypedDict):
     status: str
 
 
-def line_of(letter: DeadLetterView) -> Line:
+def line_of(letter: DeadLetterSummary) -> Line:
     """Return the line of a letter."""
     return Line(
         id=letter.id,

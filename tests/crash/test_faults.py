@@ -139,7 +139,8 @@ async def test_a_run_that_kills_every_worker_is_ended_as_a_crash_loop(stand: Sta
         await stand.worker(replaces=worker.name)
         ended = await finished(backend, person(tenant), run.id, 30)
         assert (ended.status, ended.error_code) == ("FAILED", "crash_loop")
-        (letter,) = await backend.dead_letters.letters(person(tenant))
+        (listed,) = await backend.dead_letters.letters(person(tenant))
+        letter = await backend.dead_letters.one(person(tenant), listed.id)
         assert (letter.consumer, letter.type) == ("flows", "agents.start_run.v1")
         assert '"hello"' in letter.payload
 

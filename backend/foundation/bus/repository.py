@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Row,
+    RowMapping,
     String,
     bindparam,
     cast,
@@ -36,6 +37,17 @@ OUTBOX = table_of(OutboxRow)
 _INBOX = table_of(InboxRow)
 _LEASE = table_of(LeaseRow)
 _DEAD = table_of(DeadLetterRow)
+
+LETTER_COLUMNS = (
+    _DEAD.c.id,
+    _DEAD.c.consumer,
+    _DEAD.c.type,
+    func.substr(_DEAD.c.cause, 1, 300).label("cause"),
+    _DEAD.c.attempts,
+    _DEAD.c.created_ms,
+    _DEAD.c.status,
+)
+"""What a list of dead letters shows."""
 
 _OUTBOX_ROWS = "bus_outbox"
 
@@ -247,15 +259,18 @@ async def dead_letters(
     status: str = "",
     before: int | None = None,
     limit: int,
-) -> Sequence[DeadLetterRow]:
-    """Return a tenant's dead letters that fit, the newest first, of ids below ``before``."""
-    statement = select(DeadLetterRow).where(_DEAD.c.tenant == tenant).order_by(_DEAD.c.id.desc()).limit(limit)
+) -> Sequence[RowMapping]:
+    """Return a tenant's dead letters that fit, the newest first, of ids below ``before``: `LETTER_COLUMNS` of each.
+
+    Without what they hold: a hundred letters may hold a hundred megabytes.
+    """
+    statement = select(*LETTER_COLUMNS).where(_DEAD.c.tenant == tenant).order_by(_DEAD.c.id.desc()).limit(limit)
     for column, wanted in ((_DEAD.c.consumer, consumer), (_DEAD.c.type, type), (_DEAD.c.status, status)):
         if wanted:
             statement = statement.where(column == wanted)
     if before is not None:
         statement = statement.where(_DEAD.c.id < before)
-    return (await session.scalars(statement)).all()
+    return (await session.execute(statement)).mappings().all()
 
 
 async def dead_letter_counts(session: AsyncSession, tenant: TenantId) -> Sequence[Row[tuple[str, str, str, int]]]:

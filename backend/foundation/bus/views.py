@@ -4,6 +4,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterSummary:
+    """An event that a consumer gave up, as a list shows it; of ``cause`` the first 300 characters."""
+
+    id: int
+    consumer: str
+    type: str
+    cause: str
+    attempts: int
+    created_ms: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterView:
     """An event that a consumer gave up.
 

@@ -14,7 +14,7 @@ from backend.foundation.bus.models import DeadLetterRow
 from backend.foundation.bus.rules import ONLY_FOR, REPLAY_OF
 from backend.foundation.bus.service.bus import BusService
 from backend.foundation.bus.service.work import key_of
-from backend.foundation.bus.views import DeadLetterCount, DeadLetterView, Progress, ReplayPlan
+from backend.foundation.bus.views import DeadLetterCount, DeadLetterSummary, DeadLetterView, Progress, ReplayPlan
 from backend.foundation.events.codec import Undecodable, decode, entry_of, readable
 from backend.foundation.events.envelope import Event
 from backend.foundation.kernel.caller import Caller, Permission
@@ -45,7 +45,7 @@ class DeadLetters:
         status: str = "",
         before: int | None = None,
         limit: int = 50,
-    ) -> list[DeadLetterView]:
+    ) -> list[DeadLetterSummary]:
         """Return the caller's tenant's letters that fit, the newest first, of ids below ``before``, at most 200."""
         caller.require(Permission.BUS_REPAIR)
         async with self._db.read(caller.tenant) as session:
@@ -58,7 +58,7 @@ class DeadLetters:
                 before=before,
                 limit=max(1, min(limit, _MOST)),
             )
-            return [_view(row) for row in rows]
+            return [DeadLetterSummary(**row) for row in rows]
 
     async def one(self, caller: Caller, letter: int) -> DeadLetterView:
         """Return a letter; raise `NotFound` for none of this tenant."""

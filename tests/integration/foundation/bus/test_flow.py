@@ -14,6 +14,7 @@ from backend.foundation.bus import rules
 from backend.foundation.bus.models import InboxRow, OutboxRow
 from backend.foundation.bus.ports import Message
 from backend.foundation.bus.service import BusService, DeadLetters, cleaning, work
+from backend.foundation.bus.views import DeadLetterView
 from backend.foundation.events import codec
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
@@ -141,7 +142,7 @@ async def test_an_event_that_always_fails_is_a_dead_letter_with_all_that_is_need
     bad = start_run(1)
     await bus.emit(bad, start_run(2))
     await until(lambda: seen.count == 1)
-    [letter] = await letters.letters(READER)
+    letter = await _only(letters)
     assert (letter.consumer, letter.event, letter.type, letter.key) == ("starter", bad.id, START, "k")
     assert letter.attempts == rules.MOST_ATTEMPTS
     assert letter.cause == "ValueError: event 1 fails"
@@ -272,8 +273,13 @@ async def test_a_handler_that_hangs_ends_as_a_dead_letter_and_its_neighbours_are
     await bus.emit(start_run(1, key="a"), start_run(2, key="stuck"), start_run(3, key="b"))
     await until(lambda: seen.count == 2, 10)
     await until(lambda: _has_dead_letter(letters), 10)
-    [letter] = await letters.letters(READER)
+    letter = await _only(letters)
     assert (letter.key, letter.cause) == ("stuck", "TimeoutError: The transaction took more than 0.3 s.")
+
+
+async def _only(letters: DeadLetters) -> DeadLetterView:
+    [letter] = await letters.letters(READER)
+    return await letters.one(READER, letter.id)
 
 
 async def _has_dead_letter(letters: DeadLetters) -> bool:

@@ -48,7 +48,8 @@ class Flawed(Seen):
 async def given_up(letters: DeadLetters, count: int = 1) -> list[DeadLetterView]:
     """Return the letters once so many wait, the oldest first."""
     await until(lambda: _wait(letters, count))
-    return (await letters.letters(REPAIRER, status="WAITING", limit=200))[::-1]
+    found = await letters.letters(REPAIRER, status="WAITING", limit=200)
+    return [await letters.one(REPAIRER, letter.id) for letter in found[::-1]]
 
 
 async def _wait(letters: DeadLetters, count: int) -> bool:
@@ -346,3 +347,14 @@ async def test_no_message_stops_those_behind_it(bus: BusService, hostile: str) -
     await bus.emit(start_run(2))
     await until(lambda: 2 in seen.inputs.get("k", []))
     await until(lambda: no_lag(bus))
+
+
+async def test_the_list_of_letters_stays_small_whatever_they_hold(bus: BusService, letters: DeadLetters) -> None:
+    """BUS-4: pages ask for it every few seconds."""
+    headers = codec.encode(start_run(1)).headers | {"ce_subject": "s" * 100_000}
+    await bus.subscribe("agents", {START: Seen()})
+    await send(bus, Message("aw.agents", "k", headers, b'"' + b"x" * 500_000 + b'"'))
+    await until(lambda: _wait(letters, 1))
+    [listed] = await letters.letters(REPAIRER)
+    assert len(repr(listed)) < 1_000
+    assert len((await letters.one(REPAIRER, listed.id)).payload) > 500_000
