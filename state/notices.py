@@ -23,6 +23,21 @@ class Told(TypedDict):
 NOTHING: Told = {"key": "", "what": "", "next": "", "details": ""}
 
 
+class Problem(TypedDict):
+    """Why a page shows nothing, or nothing new: the cause and the next step. No ``what``, no problem."""
+
+    what: str
+    next: str
+
+
+NO_PROBLEM: Problem = {"what": "", "next": ""}
+
+
+def problem_of(error: AutoWeaveError) -> Problem:
+    """Return an error as a page shows it in its place."""
+    return Problem(what=error.message, next=error.hint)
+
+
 class TabUnavailable(Unavailable):
     """The state of a page cannot be read or written at the moment, so the page cannot be told anything either."""
 

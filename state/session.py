@@ -1,6 +1,7 @@
 """Who asks: read from the tab's cookie, for each handler anew."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,20 @@ from state.live import session_changes
 async def caller_of(state: rx.State) -> Caller:
     """Return who sits at the tab; raise `Unauthenticated` when nobody does. Costs no query within 5 s."""
     return await current().identity.caller_of_cookies(state.router.headers.cookie)
+
+
+async def looks(state: rx.State, permission: Permission, every_s: float) -> AsyncGenerator[Caller]:
+    """Yield who sits at the tab every so many seconds, for a background handler to look with outside the State's lock.
+
+    Raises:
+        Unauthenticated, Forbidden: once nobody does, or he may no longer look; that ends the handler.
+    """
+    while True:
+        async with state:
+            caller = await caller_of(state)
+        caller.require(permission)
+        yield caller
+        await asyncio.sleep(every_s)
 
 
 def part_of_path(state: rx.State, index: int) -> str:

@@ -35,17 +35,13 @@ class Topics:
                 name=name,
                 partitions=known[name].partitions if name in known else 0,
                 written=known[name].end if name in known else 0,
-                types=self.types(name),
+                types=_types_of(name),
                 consumers=tuple(
                     ConsumerLag(name=consumer, lag=lags[consumer].get(name, 0)) for consumer in _consumers_of(name)
                 ),
             )
             for name in sorted({entry.topic for entry in CATALOGUE.values()})
         ]
-
-    def types(self, topic: str) -> tuple[str, ...]:
-        """Return the names of the event types that a topic carries; none when the catalogue does not know it."""
-        return tuple(sorted(entry.name for entry in CATALOGUE.values() if entry.topic == topic))
 
     async def events(
         self, caller: Caller, topic: str, *, since_ms: int = 0, type: str = "", text: str = ""
@@ -61,7 +57,7 @@ class Topics:
             NotFound: the catalogue has no such topic.
         """
         caller.require(Permission.BUS_READ)
-        self._check(topic)
+        types = _types_of(topic)
         looked_at, found = 0, deque[Delivery](maxlen=_LOOKED_AT)
         async with aclosing(self._bus.replay(topic, since_ms=since_ms, limit=_LOOKED_AT)) as stored:
             async for delivery in stored:
@@ -70,38 +66,38 @@ class Topics:
                     # Of those of one millisecond, the last that is read is the newest.
                     found.appendleft(delivery)
         newest = sorted(found, key=lambda delivery: -delivery.timestamp_ms)[:_MOST]
-        return EventsView(events=tuple(map(view_of, newest)), partial=looked_at >= _LOOKED_AT or len(found) > _MOST)
+        partial = looked_at >= _LOOKED_AT or len(found) > _MOST
+        return EventsView(types=types, events=tuple(map(view_of, newest)), partial=partial)
 
-    async def follow(self, caller: Caller, topic: str) -> AsyncGenerator[list[EventView]]:
-        """Yield events of the caller's tenant as they come, some together, the newest first; needs ``bus:read``.
+    async def follow(
+        self, caller: Caller, topic: str, *, since_ms: int = 0, type: str = "", text: str = ""
+    ) -> AsyncGenerator[EventsView]:
+        """Yield what `events` returns, then what comes, some together, the newest first; none between is missed.
 
-        Of a flood it yields the last 200 each time. Raises as `events` does.
+        Some may come twice. Of a flood it yields the last 200 each time. Takes and raises what `events` does.
         """
         caller.require(Permission.BUS_READ)
-        self._check(topic)
+        types = _types_of(topic)
         fresh = deque[Delivery](maxlen=_MOST)
-        async with self._bus.watch(*self.types(topic)) as seen:
+        async with self._bus.watch(*types) as seen:
 
             async def collect() -> None:
                 async for delivery in seen:
-                    if _tenant_of(delivery) == caller.tenant:
+                    if _fits(delivery, caller, type, text):
                         fresh.appendleft(delivery)
 
             collecting = asyncio.create_task(collect(), name="topics-follow")
             try:
+                yield await self.events(caller, topic, since_ms=since_ms, type=type, text=text)
                 while not collecting.done():
                     await asyncio.sleep(_TOGETHER_S)
                     if fresh:
-                        views = [view_of(delivery) for delivery in fresh]
+                        views = tuple(map(view_of, fresh))
                         fresh.clear()
-                        yield views
+                        yield EventsView(types=types, events=views, partial=False)
                 collecting.result()
             finally:
                 collecting.cancel()
-
-    def _check(self, topic: str) -> None:
-        if not self.types(topic):
-            raise NotFound(f"There is no topic {topic!r}.", hint="Admin, Topics lists them.")
 
 
 def view_of(delivery: Delivery) -> EventView:
@@ -118,6 +114,14 @@ def view_of(delivery: Delivery) -> EventView:
         trace=get("ce_traceparent", "")[3:35],
         payload=_shown(message.value),
     )
+
+
+def _types_of(topic: str) -> tuple[str, ...]:
+    """Return the names of the event types that a topic carries; topics of others on the broker are not read."""
+    types = tuple(sorted(entry.name for entry in CATALOGUE.values() if entry.topic == topic))
+    if not types:
+        raise NotFound(f"There is no topic {topic!r}.", hint="Admin, Topics lists them.")
+    return types
 
 
 def _consumers_of(topic: str) -> list[str]:

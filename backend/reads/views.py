@@ -123,7 +123,11 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsView:
-    """Events, the newest first; ``partial`` where the topic held more since that time than were looked at."""
+    """Events, the newest first; ``partial`` where the topic held more since that time than were looked at.
 
+    ``types`` are all that the topic carries.
+    """
+
+    types: tuple[str, ...]
     events: tuple[EventView, ...]
     partial: bool

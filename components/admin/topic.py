@@ -7,7 +7,7 @@ import reflex as rx
 from components.basics.controls import icon, link
 from components.basics.filters import choice, names, options, search_box, toolbar
 from components.basics.live import relative_time
-from components.basics.places import empty, loading, skeleton
+from components.basics.places import empty, loading, skeleton, trouble
 from state.admin.topic import SPANS, TopicState
 from state.admin.topics import PATH
 
@@ -19,7 +19,12 @@ def events() -> rx.Component:
         ("missing", _missing()),
         rx.fragment(
             _filter(),
-            rx.cond(TopicState.phase == "ready", rx.cond(TopicState.lines, _list(), _none()), _waiting()),
+            trouble(TopicState.problem),
+            rx.cond(
+                TopicState.phase == "ready",
+                rx.cond(TopicState.lines, _list(), _none()),
+                rx.cond(TopicState.problem["what"], rx.fragment(), _waiting()),
+            ),
         ),
     )
 

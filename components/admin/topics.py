@@ -5,7 +5,7 @@ from typing import Any
 import reflex as rx
 
 from components.basics.controls import link
-from components.basics.places import loading, skeleton, status
+from components.basics.places import loading, skeleton, status, trouble
 from components.basics.tables import table
 from state.admin.topics import PATH, TopicsState
 from state.session import SessionState
@@ -15,7 +15,11 @@ COLUMNS = ("Topic", "Consumers", "Partitions", "Written", "Rate", "Waiting")
 
 def topics() -> rx.Component:
     """The table, or what stands in its place; the catalogue always has topics."""
-    return rx.cond(TopicsState.loaded, _table(), _waiting())
+    return rx.el.div(
+        trouble(TopicsState.problem),
+        rx.cond(TopicsState.loaded, _table(), rx.cond(TopicsState.problem["what"], rx.fragment(), _waiting())),
+        class_name="stack",
+    )
 
 
 def _table() -> rx.Component:

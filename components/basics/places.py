@@ -4,7 +4,7 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import icon
+from components.basics.controls import icon, note
 
 STATUS_SHAPES = {"attention": "triangle-alert", "failed": "x"}
 
@@ -37,6 +37,15 @@ def empty(title: str, why: str, *actions: rx.Component) -> rx.Component:
         rx.el.p(why),
         rx.el.div(*actions, class_name="row") if actions else rx.fragment(),
         class_name="empty",
+    )
+
+
+def trouble(problem: rx.Var[Any]) -> rx.Component:
+    """Why a page shows nothing, or nothing new, and the next step; nothing where there is no problem."""
+    return rx.cond(
+        problem["what"],
+        note(problem["what"], rx.el.p(problem["next"], class_name="soft"), kind="failed"),
+        rx.fragment(),
     )
 
 

@@ -1,5 +1,6 @@
 """One event that was given up: looked at, mended, tried, sent again or discarded."""
 
+from dataclasses import asdict
 from typing import Any
 
 import reflex as rx
@@ -22,7 +23,6 @@ class LetterState(rx.State):
     letter: int = 0
     view: rx.Field[dict[str, Any]] = rx.field(default_factory=dict)
     payload: str = ""
-    edited: bool = False
     plan: rx.Field[dict[str, str]] = rx.field(default_factory=dict)
     discarding: bool = False
     error: str = ""
@@ -45,8 +45,7 @@ class LetterState(rx.State):
     @rx.event
     def edit(self, payload: str):
         """Change the data that a replay would send."""
-        self.payload = payload
-        self.edited, self.plan = payload != self.view.get("payload"), {}
+        self.payload, self.plan = payload, {}
 
     @rx.event
     async def check(self):
@@ -100,28 +99,15 @@ class LetterState(rx.State):
         self._show(await current().dead_letters.one(caller, self.letter))
 
     def _changed(self) -> str | None:
-        return self.payload if self.edited else None
+        return self.payload if self.payload != self.view.get("payload") else None
 
     def _refuse(self, error: AutoWeaveError) -> None:
         self.plan = {"problem": error.message, "hint": error.hint}
 
     def _show(self, view: DeadLetterView) -> None:
-        self.view = {
+        self.view = asdict(view) | {
             "type": view.type or "Not an event",
-            "consumer": view.consumer,
-            "event": view.event,
-            "position": view.position,
-            "key": view.key,
-            "payload": view.payload,
-            "cause": view.cause,
-            "stack": view.stack,
-            "attempts": view.attempts,
-            "created_ms": view.created_ms,
-            "trace": view.trace,
-            "replays": view.replays,
             "waits": view.status == "WAITING",
             "shape": SHAPES.get(view.status, "off"),
             "status": STATUSES.get(view.status, view.status),
-            "decided_ms": view.decided_ms,
-            "reason": view.reason,
         }

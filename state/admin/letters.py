@@ -1,14 +1,15 @@
 """The events that were given up, as the address filters them, and the replay of all that wait."""
 
-import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypedDict
 
 import reflex as rx
 
 from backend.app import current
-from backend.foundation.bus.views import DeadLetterSummary
+from backend.foundation.bus.views import DeadLetterCount, DeadLetterSummary
 from backend.foundation.kernel.caller import Caller, Permission
-from state.session import caller_of, to_address
+from state.session import caller_of, looks, to_address
 
 PATH = "/admin/dead-letters"
 MOST = 100
@@ -84,19 +85,20 @@ class LettersState(rx.State):
         status = query.get("status", "")
         self.status = status if status in STATUSES or status == ALL else ""
         self.consumer, self.type = query.get("consumer", ""), query.get("type", "")
-        await self._fetch(caller)
+        self._show(*await _found(caller, self._asked()))
         self.loaded = True
 
     @rx.event(background=True)
     async def watch(self):
         """Look for new ones every few seconds. Ends when the tab leaves the page."""
-        while True:
-            async with self:
-                caller = await caller_of(self)
-                caller.require(Permission.BUS_REPAIR)
-                if self.loaded:
-                    await self._fetch(caller)
-            await asyncio.sleep(EVERY_S)
+        async with aclosing(looks(self, Permission.BUS_REPAIR, EVERY_S)) as callers:
+            async for caller in callers:
+                async with self:
+                    asked = self._asked()
+                found = await _found(caller, asked)
+                async with self:
+                    if self.loaded and asked == self._asked():
+                        self._show(*found)
 
     @rx.event
     def choose(self, name: str, value: str):
@@ -136,13 +138,13 @@ class LettersState(rx.State):
             await replay.aclose()
         async with self:
             self.replaying = "done"
-            await self._fetch(caller)
+            self._show(*await _found(caller, self._asked()))
 
-    async def _fetch(self, caller: Caller) -> None:
-        letters = current().dead_letters
+    def _asked(self) -> dict[str, str]:
         status = "" if self.status == ALL else self.status or "WAITING"
-        found = await letters.letters(caller, status=status, consumer=self.consumer, type=self.type, limit=MOST)
-        counts = await letters.counts(caller)
+        return {"status": status, "consumer": self.consumer, "type": self.type}
+
+    def _show(self, found: Sequence[DeadLetterSummary], counts: Sequence[DeadLetterCount]) -> None:
         self.lines = [line_of(letter) for letter in found]
         self.consumers = sorted({row.consumer for row in counts} | ({self.consumer} - {""}))
         self.types = sorted({row.type for row in counts if row.type} | ({self.type} - {""}))
@@ -151,3 +153,11 @@ class LettersState(rx.State):
             for row in counts
             if row.status == "WAITING" and self.consumer in ("", row.consumer) and self.type in ("", row.type)
         )
+
+
+async def _found(caller: Caller, asked: Mapping[str, str]) -> tuple[list[DeadLetterSummary], list[DeadLetterCount]]:
+    letters = current().dead_letters
+    found = await letters.letters(
+        caller, status=asked["status"], consumer=asked["consumer"], type=asked["type"], limit=MOST
+    )
+    return found, await letters.counts(caller)

@@ -1,15 +1,18 @@
 """The topics of the bus, and how fast they grow."""
 
-import asyncio
 import time
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import TypedDict
 
 import reflex as rx
 
 from backend.app import current
-from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.caller import Permission
+from backend.foundation.kernel.errors import Unavailable
 from backend.reads.views import TopicView
-from state.session import caller_of
+from state.notices import NO_PROBLEM, Problem, problem_of
+from state.session import looks
 
 EVERY_S = 2.0
 PATH = "/admin/topics"
@@ -44,33 +47,34 @@ def line_of(topic: TopicView, per_s: float | None) -> Line:
 
 
 class TopicsState(rx.State):
-    """The list, as it was last asked for; ``written`` is what each topic held then, and ``asked_s`` when that was."""
+    """The list, as it was last asked for; ``written`` is what each topic held then, and ``asked_s`` when that was.
+
+    While the bus is away ``problem`` says so, over what was known before.
+    """
 
     loaded: bool = False
     lines: rx.Field[list[Line]] = rx.field(default_factory=list)
+    problem: Problem = NO_PROBLEM
     _written: rx.Field[dict[str, int]] = rx.field(default_factory=dict)
     _asked_s: float = 0.0
 
-    @rx.event
-    async def load(self):
-        """Ask for the topics."""
-        self._written, self._asked_s = {}, 0.0
-        await self._fetch(await caller_of(self))
-        self.loaded = True
-
     @rx.event(background=True)
     async def watch(self):
-        """Ask again every other second. Ends when the tab leaves the page."""
-        while True:
-            async with self:
-                caller = await caller_of(self)
-                caller.require(Permission.HEALTH_READ)
-                if self.loaded:
-                    await self._fetch(caller)
-            await asyncio.sleep(EVERY_S)
+        """Ask for the topics every other second; rates are counted from the first time on. Ends with the page."""
+        async with self:
+            self._written, self._asked_s = {}, 0.0
+        async with aclosing(looks(self, Permission.HEALTH_READ, EVERY_S)) as callers:
+            async for caller in callers:
+                try:
+                    topics, problem = await current().topics.all(caller), NO_PROBLEM
+                except Unavailable as error:
+                    topics, problem = None, problem_of(error)
+                async with self:
+                    self.problem = problem
+                    if topics is not None:
+                        self._show(topics)
 
-    async def _fetch(self, caller: Caller) -> None:
-        topics = await current().topics.all(caller)
+    def _show(self, topics: Sequence[TopicView]) -> None:
         before, since_s = self._written, time.monotonic() - self._asked_s
         self._asked_s = time.monotonic()
         self._written = {topic.name: topic.written for topic in topics}
@@ -78,3 +82,4 @@ class TopicsState(rx.State):
             line_of(topic, (topic.written - before[topic.name]) / since_s if topic.name in before else None)
             for topic in topics
         ]
+        self.loaded = True

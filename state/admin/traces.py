@@ -1,6 +1,7 @@
 """The newest traces, as the address filters them."""
 
-import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TypedDict
 
 import reflex as rx
@@ -9,7 +10,7 @@ from backend.app import current
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.telemetry.views import TraceSummary
 from state.admin.trace import milliseconds
-from state.session import caller_of, to_address
+from state.session import caller_of, looks, to_address
 
 PATH = "/admin/traces"
 MOST = 100
@@ -81,22 +82,22 @@ class TracesState(rx.State):
             self.text, self.version = text, self.version + 1
         self.status = status if status in STATUSES else ""
         self.at_least = at_least if at_least in DURATIONS else ""
-        self.lines, self.fresh = await self._found(caller), []
+        self.lines, self.fresh = await _found(caller, self._asked()), []
         self.loaded = True
 
     @rx.event(background=True)
     async def watch(self):
         """Look for new ones every few seconds. Ends when the tab leaves the page."""
-        while True:
-            async with self:
-                caller = await caller_of(self)
-                caller.require(Permission.TRACES_READ)
-                lines = await self._found(caller)
-                if self.loaded and lines != self.lines:
-                    known = {line["id"] for line in self.lines}
-                    self.fresh = [line["id"] for line in lines if line["id"] not in known]
-                    self.lines = lines
-            await asyncio.sleep(EVERY_S)
+        async with aclosing(looks(self, Permission.TRACES_READ, EVERY_S)) as callers:
+            async for caller in callers:
+                async with self:
+                    asked = self._asked()
+                lines = await _found(caller, asked)
+                async with self:
+                    if self.loaded and asked == self._asked() and lines != self.lines:
+                        known = {line["id"] for line in self.lines}
+                        self.fresh = [line["id"] for line in lines if line["id"] not in known]
+                        self.lines = lines
 
     @rx.event
     def search(self, text: str):
@@ -117,11 +118,14 @@ class TracesState(rx.State):
         return self._to()
 
     def _to(self) -> rx.event.EventSpec:
-        asked = {"text": self.text, "status": self.status, "at_least": self.at_least}
-        return to_address(PATH, asked)
+        return to_address(PATH, self._asked())
 
-    async def _found(self, caller: Caller) -> list[Line]:
-        found = await current().traces.recent(
-            caller, text=self.text, status=self.status, at_least_ms=int(self.at_least or 0), limit=MOST
-        )
-        return [line_of(trace) for trace in found]
+    def _asked(self) -> dict[str, str]:
+        return {"text": self.text, "status": self.status, "at_least": self.at_least}
+
+
+async def _found(caller: Caller, asked: Mapping[str, str]) -> list[Line]:
+    found = await current().traces.recent(
+        caller, text=asked["text"], status=asked["status"], at_least_ms=int(asked["at_least"] or 0), limit=MOST
+    )
+    return [line_of(trace) for trace in found]

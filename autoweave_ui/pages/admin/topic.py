@@ -15,7 +15,7 @@ TITLE = rx.cond(TopicState.topic, TopicState.topic, "Topic")
     title=TITLE,
     area="admin",
     permission="bus:read",
-    on_load=[TopicState.load, TopicState.watch],
+    on_load=[TopicState.watch],
 )
 def topic() -> rx.Component:
     """The events of the workspace, the newest first, live."""

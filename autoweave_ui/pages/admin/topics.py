@@ -13,7 +13,7 @@ from state.admin.topics import TopicsState
     title="Topics",
     area="admin",
     permission="health:read",
-    on_load=[TopicsState.load, TopicsState.watch],
+    on_load=[TopicsState.watch],
 )
 def topic_list() -> rx.Component:
     """What flows between agents, and whether everybody keeps up."""
