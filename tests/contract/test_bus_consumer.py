@@ -19,7 +19,7 @@ KEYS = [f"k{number}" for number in range(24)]
 @pytest.fixture(autouse=True)
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A retry comes after at most 20 ms."""
-    monkeypatch.setattr(rules, "_LONGEST_WAIT_S", 0.02)
+    monkeypatch.setattr(rules, "RETRIES", rules.Retries(first_s=0.02, longest_s=0.02))
 
 
 @pytest_asyncio.fixture
@@ -170,8 +170,8 @@ async def test_an_event_that_always_fails_is_given_up_and_the_others_go_on(agent
     assert record.fresh() == expected
     [(text, tried, delivery)] = record.buried
     assert text == "k3-1"
-    assert tried == rules.MOST_ATTEMPTS
-    assert attempts >= rules.MOST_ATTEMPTS
+    assert tried == rules.RETRIES.attempts
+    assert attempts >= rules.RETRIES.attempts
     assert delivery.partition.topic == TOPIC
     again = [each async for each in agents.replay(TOPIC, from_offset=delivery.offset)]
     assert delivery in again

@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -19,14 +20,36 @@ KEEP_MS = 7 * 24 * 3_600_000
 KEEP_MESSAGES = 20_000
 """At most so many of what every group has done are kept by the embedded bus, for each partition."""
 
-MOST_ATTEMPTS = 5
-"""So often a handler is tried before its event becomes a dead letter."""
-
 ONLY_FOR, REPLAY_OF = "ce_onlyfor", "ce_replayof"
 """Headers of an event that is sent again to the one consumer that gave it up, and the number of its dead letter."""
 
-_FIRST_WAIT_S = 0.2
-_LONGEST_WAIT_S = 30.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """What a consumer does about a handler that fails: how often it is tried before its event becomes a dead letter.
+
+    Attributes:
+        attempts: from 1 to 20.
+        first_s, longest_s: the longest wait after the first failure, which doubles each time, and its bound; the wait
+            is chosen at random below it (full jitter).
+    """
+
+    attempts: int = 5
+    first_s: float = 0.2
+    longest_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.attempts <= 20 or not 0 <= self.first_s <= self.longest_s <= 600:
+            raise ValueError(f"These retries are out of bounds: {self}.")
+
+    def wait_s(self, attempts: int) -> float:
+        """Return how many seconds to wait after so many failed attempts."""
+        longest = min(self.first_s * 2 ** min(attempts - 1, 20), self.longest_s)
+        return random.uniform(0, longest)  # noqa: S311 - jitter
+
+
+RETRIES = Retries()
+"""Of a consumer that says nothing else."""
 
 
 def group_of(consumer: str) -> str:
@@ -40,9 +63,8 @@ def slot_of(key: str) -> int:
 
 
 def wait_s(attempts: int) -> float:
-    """Return how many seconds to wait after so many failed attempts: exponential with full jitter, at most 30 s."""
-    longest = min(_FIRST_WAIT_S * 2 ** min(attempts - 1, 20), _LONGEST_WAIT_S)
-    return random.uniform(0, longest)  # noqa: S311 - jitter
+    """Return how many seconds to wait after so many failed attempts of the bus itself."""
+    return RETRIES.wait_s(attempts)
 
 
 def is_outage(error: BaseException) -> bool:

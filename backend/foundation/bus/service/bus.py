@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus import repository
 from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Partition, Reader, TopicInfo
-from backend.foundation.bus.rules import PARTITIONS, group_of, slot_of
+from backend.foundation.bus.rules import PARTITIONS, Retries, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
 from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, Wants, dead_letter, given_up
@@ -130,33 +130,40 @@ class BusService:
         handlers: Mapping[str, Handler],
         *,
         wants: Wants | None = None,
+        retries: Retries | None = None,
         concurrency: int | None = None,
     ) -> None:
         """Handle events of these types in transactions, once each, in order by key.
 
         A handler reacts in the transaction that also records the event as done. One that raises is tried again alone,
-        with growing waits that hold up its key only; after five times the event becomes a dead letter.
+        with growing waits that hold up its key only; at last the event becomes a dead letter.
 
         Args:
             consumer: a stable name; the consumers of one name share the events.
             handlers: by type; events of other types on the same topics are passed over.
             wants: which of those events there is anything to do with, by default all; others cost no transaction.
+            retries: how often and with what waits a handler that fails is tried, by default `rules.RETRIES`.
             concurrency: transactions at the same time; by default one on SQLite, four on PostgreSQL.
         """
         workers = concurrency or _DATABASE_WORKERS[self._db.dialect]
-        await self._consume(
-            consumer, handlers, Transactional(consumer, handlers, self._db, self.publish, wants), workers
-        )
+        work = Transactional(consumer, handlers, self._db, self.publish, wants)
+        await self._consume(consumer, handlers, work, workers, retries)
 
     async def subscribe_slow(
-        self, consumer: str, handlers: Mapping[str, SlowHandler], *, concurrency: int = 64
+        self,
+        consumer: str,
+        handlers: Mapping[str, SlowHandler],
+        *,
+        retries: Retries | None = None,
+        concurrency: int = 64,
     ) -> None:
         """Handle events without a transaction, so that a handler may take minutes; recorded as done once it returns.
 
         After a crash in between the handler is called again: it must bear that. Otherwise like `subscribe`;
         ``concurrency`` is the number of keys at the same time.
         """
-        await self._consume(consumer, handlers, Slow(consumer, handlers, self._db, self.publish), concurrency)
+        work = Slow(consumer, handlers, self._db, self.publish)
+        await self._consume(consumer, handlers, work, concurrency, retries)
 
     async def run_relay(self) -> None:
         """Relay the outbox until cancelled; of all who do so one at a time serves each shard."""
@@ -221,11 +228,13 @@ class BusService:
         await repository.insert_dead(session, [row])
         await self.publish(session, *given_up(row))
 
-    async def _consume(self, consumer: str, handlers: Mapping[str, object], work: Work, workers: int) -> None:
+    async def _consume(
+        self, consumer: str, handlers: Mapping[str, object], work: Work, workers: int, retries: Retries | None
+    ) -> None:
         if consumer in self._consumers:
             raise Conflict(f"The consumer {consumer!r} is subscribed in this process already.")
         topics = sorted({entry_of(name).topic for name in handlers})
-        dispatcher = Dispatcher(consumer, work, workers=workers)
+        dispatcher = Dispatcher(consumer, work, workers=workers, retries=retries)
         reader = await self._bus.read(group_of(consumer), topics, dispatcher, member=self._member)
         self._consumers[consumer] = (reader, dispatcher)
         dispatcher.bind(reader)

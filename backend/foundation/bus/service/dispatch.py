@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from backend.foundation.bus import rules
 from backend.foundation.bus.ports import Delivery, Partition, Reader
-from backend.foundation.bus.rules import MOST_ATTEMPTS, is_outage, wait_s
+from backend.foundation.bus.rules import Retries, is_outage, wait_s
 from backend.foundation.bus.service.commits import Commits
 from backend.foundation.bus.service.progress import Item, Progress
 from backend.foundation.events.codec import Undecodable
@@ -22,6 +23,8 @@ from backend.foundation.telemetry.metrics import BUS_EVENTS
 log = get_logger("bus")
 
 _PAUSE_AT, _RESUME_AT = 1_000, 400
+_PAUSE_AT_BEHIND, _RESUME_AT_BEHIND = 20_000, 10_000
+"""As many may be done behind one that waits: so long it holds up nobody but its key."""
 _PAUSE_AT_BYTES, _RESUME_AT_BYTES = 8 * 1024 * 1024, 3 * 1024 * 1024
 _DRAIN_S = 4.0
 _AFTER_FAULT_S = 1.0
@@ -75,9 +78,11 @@ class Dispatcher:
         consumer: its name, for the log and the metrics.
         work: what it does.
         workers: how many batches (or single events, where a batch is one) are at work at the same time.
+        retries: what is done about a handler that fails, by default `rules.RETRIES`.
     """
 
-    def __init__(self, consumer: str, work: Work, *, workers: int) -> None:
+    def __init__(self, consumer: str, work: Work, *, workers: int, retries: Retries | None = None) -> None:
+        self._retries = retries or rules.RETRIES
         self._work = work
         self._most_workers = workers
         self._workers: set[asyncio.Task[None]] = set()
@@ -151,15 +156,15 @@ class Dispatcher:
         self._start_workers()
 
     def _pause_if_full(self, progress: Progress) -> None:
-        full = len(progress.items) >= _PAUSE_AT or progress.bytes >= _PAUSE_AT_BYTES
-        if full and not progress.paused:
+        full = progress.open >= _PAUSE_AT or progress.bytes >= _PAUSE_AT_BYTES
+        if (full or len(progress.items) >= _PAUSE_AT_BEHIND) and not progress.paused:
             progress.paused = True
             if self._reader is not None:
                 self._reader.pause([progress.partition])
 
     def _resume_if_low(self, progress: Progress) -> None:
-        low = len(progress.items) <= _RESUME_AT and progress.bytes <= _RESUME_AT_BYTES
-        if progress.paused and low and not progress.leaving:
+        low = progress.open <= _RESUME_AT and progress.bytes <= _RESUME_AT_BYTES
+        if progress.paused and low and len(progress.items) <= _RESUME_AT_BEHIND and not progress.leaving:
             progress.paused = False
             if self._reader is not None:
                 self._reader.resume([progress.partition])
@@ -279,12 +284,12 @@ class Dispatcher:
         return await self._failed_alone(items[0], cause)
 
     async def _failed_alone(self, item: Item, cause: Exception) -> float:
-        if item.attempts >= MOST_ATTEMPTS:
+        if item.attempts >= self._retries.attempts:
             return await self._bury(item, cause)
         self._retried.inc()
         fields = {"type": item.event.type, "event_id": item.event.id} if item.event else {}
         self._log.warning("handler failed, will try again", attempts=item.attempts, error=repr(cause), **fields)
-        return wait_s(item.attempts)
+        return self._retries.wait_s(item.attempts)
 
     async def _bury(self, item: Item, cause: Exception) -> float:
         try:
@@ -301,7 +306,7 @@ class Dispatcher:
     def _finish(self, items: Sequence[Item]) -> None:
         touched: set[Progress] = set()
         for item in items:
-            item.done = True
+            item.finish()
             touched.add(item.progress)
         for progress in touched:
             offset = progress.advance()

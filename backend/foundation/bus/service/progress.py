@@ -10,15 +10,29 @@ from backend.foundation.events.envelope import Event
 class Item:
     """A delivery at work. ``event`` is filled when its turn comes, or ``fault`` when it cannot be decoded."""
 
-    __slots__ = ("attempts", "delivery", "done", "event", "fault", "progress")
+    __slots__ = ("_delivery", "attempts", "done", "event", "fault", "offset", "progress")
 
     def __init__(self, delivery: Delivery, progress: "Progress") -> None:
-        self.delivery = delivery
+        self._delivery: Delivery | None = delivery
+        self.offset = delivery.offset
         self.progress = progress
         self.event: Event | None = None
         self.fault: Exception | None = None
         self.attempts = 0
         self.done = False
+
+    @property
+    def delivery(self) -> Delivery:
+        """What was read; there until it is done."""
+        if self._delivery is None:
+            raise LookupError("What is done is not kept.")
+        return self._delivery
+
+    def finish(self) -> None:
+        """It is done: all that is still needed is where it stood."""
+        self.progress.open -= 1
+        self.progress.bytes -= len(self.delivery.message.value)
+        self.done, self.event, self._delivery = True, None, None
 
 
 class Progress:
@@ -29,12 +43,13 @@ class Progress:
         leaving: it is revoked or lost; nothing more of it begins, and nothing of it is read any more.
         closed: it is another's; nothing of it is committed any more.
         paused: the reader was asked to deliver no more for now.
-        items: the deliveries that are not committable yet, in the order of the partition.
-        bytes: the size of their data.
+        items: the deliveries that are not committable yet, in the order of the partition: some may be done.
+        open: how many of them are not done.
+        bytes: the size of the data of those.
         busy: how many of them are at work.
     """
 
-    __slots__ = ("_idle", "busy", "bytes", "closed", "items", "leaving", "partition", "paused")
+    __slots__ = ("_idle", "busy", "bytes", "closed", "items", "leaving", "open", "partition", "paused")
 
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
@@ -42,6 +57,7 @@ class Progress:
         self.closed = False
         self.paused = False
         self.items: deque[Item] = deque()
+        self.open = 0
         self.bytes = 0
         self.busy = 0
         self._idle = asyncio.Event()
@@ -50,6 +66,7 @@ class Progress:
         """Take note of a delivery."""
         item = Item(delivery, self)
         self.items.append(item)
+        self.open += 1
         self.bytes += len(delivery.message.value)
         return item
 
@@ -58,9 +75,7 @@ class Progress:
         items = self.items
         offset = ""
         while items and items[0].done:
-            delivery = items.popleft().delivery
-            self.bytes -= len(delivery.message.value)
-            offset = delivery.offset
+            offset = items.popleft().offset
         return offset
 
     def end_one(self) -> None:

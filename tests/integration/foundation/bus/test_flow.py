@@ -32,7 +32,7 @@ READER = Caller(tenant=TENANT, subject="usr_1", permissions=frozenset({Permissio
 
 @pytest.fixture(autouse=True)
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(rules, "RETRIES", rules.Retries(first_s=0.01, longest_s=0.01))
 
 
 async def count(database: SqlDatabase, model: type[InboxRow] | type[OutboxRow]) -> int:
@@ -144,7 +144,7 @@ async def test_an_event_that_always_fails_is_a_dead_letter_with_all_that_is_need
     await until(lambda: seen.count == 1)
     letter = await _only(letters)
     assert (letter.consumer, letter.event, letter.type, letter.key) == ("starter", bad.id, START, "k")
-    assert letter.attempts == rules.MOST_ATTEMPTS
+    assert letter.attempts == rules.RETRIES.attempts
     assert letter.cause == "ValueError: event 1 fails"
     assert "in _number" in letter.stack
     assert letter.position.startswith("aw.agents[")
@@ -254,7 +254,7 @@ async def test_a_slow_handler_that_always_fails_ends_as_a_dead_letter(bus: BusSe
     await bus.subscribe_slow("thinker", {START: seen.slowly})
     await bus.emit(start_run(1), start_run(2))
     await until(lambda: seen.count == 1)
-    assert [letter.attempts for letter in await letters.letters(READER)] == [rules.MOST_ATTEMPTS]
+    assert [letter.attempts for letter in await letters.letters(READER)] == [rules.RETRIES.attempts]
 
 
 async def test_a_handler_that_hangs_ends_as_a_dead_letter_and_its_neighbours_are_handled(
@@ -295,7 +295,7 @@ async def test_while_the_database_is_down_events_wait_and_none_is_given_up(
     async def handle(session: AsyncSession, event: Event) -> None:
         nonlocal meetings
         meetings += 1
-        if meetings <= 3 * rules.MOST_ATTEMPTS:
+        if meetings <= 3 * rules.RETRIES.attempts:
             raise OperationalError("INSERT", {}, Exception("database is locked"))
         await seen(session, event)
 

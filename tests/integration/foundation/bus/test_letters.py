@@ -31,7 +31,7 @@ STRANGER = replace(REPAIRER, tenant=TenantId("ten_2"), subject="usr_2")
 
 @pytest.fixture(autouse=True)
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(rules, "RETRIES", rules.Retries(first_s=0.01, longest_s=0.01))
 
 
 class Flawed(Seen):
@@ -47,7 +47,7 @@ class Flawed(Seen):
 
 async def given_up(letters: DeadLetters, count: int = 1) -> list[DeadLetterView]:
     """Return the letters once so many wait, the oldest first."""
-    await until(lambda: _wait(letters, count))
+    await until(lambda: _wait(letters, count), 30)
     found = await letters.letters(REPAIRER, status="WAITING", limit=200)
     return [await letters.one(REPAIRER, letter.id) for letter in found[::-1]]
 
@@ -178,7 +178,7 @@ async def test_all_that_wait_are_replayed_the_oldest_first_and_what_cannot_be_se
     bus: BusService, letters: DeadLetters
 ) -> None:
     flawed = Flawed(*range(45))
-    await bus.subscribe("flawed", {START: flawed})
+    await bus.subscribe("flawed", {START: flawed}, retries=rules.Retries(attempts=2, first_s=0, longest_s=0))
     await bus.emit(*[start_run(number) for number in range(45)])
     wire = codec.encode(start_run(99))
     await send(bus, Message(wire.topic, "k", wire.headers, b"{"))

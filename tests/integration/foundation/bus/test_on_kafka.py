@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.parametrize("database_url", [
 
 @pytest.fixture(autouse=True)
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(rules, "RETRIES", rules.Retries(first_s=0.01, longest_s=0.01))
 
 
 async def test_events_are_handled_once_in_order_while_members_come_and_go(

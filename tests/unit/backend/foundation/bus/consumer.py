@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from backend.foundation.bus.ports import Delivery, Message, Partition
+from backend.foundation.bus.rules import Retries
 from backend.foundation.bus.service.dispatch import Dispatcher, HandlerFailed
 from backend.foundation.events.codec import Undecodable
 from backend.foundation.events.envelope import Event
@@ -54,7 +55,7 @@ class Work:
         self.commit_fails: list[Exception] = []
 
     def event_of(self, delivery: Delivery) -> Event | None:
-        name = f"{delivery.message.key}{delivery.message.value.decode()}"
+        name = f"{delivery.message.key}{delivery.message.value.decode().strip()}"
         if "unwanted" in delivery.message.headers:
             return None
         if "broken" in delivery.message.headers:
@@ -84,10 +85,17 @@ class Work:
 class Consumer:
     """A dispatcher between the two."""
 
-    def __init__(self, handle: Callable[[str], Awaitable[None]], *, batch: int = 1, workers: int = 8) -> None:
+    def __init__(
+        self,
+        handle: Callable[[str], Awaitable[None]],
+        *,
+        batch: int = 1,
+        workers: int = 8,
+        retries: Retries | None = None,
+    ) -> None:
         self.work = Work(batch, handle)
         self.reader = Reader()
-        self.dispatcher = Dispatcher("test", self.work, workers=workers)
+        self.dispatcher = Dispatcher("test", self.work, workers=workers, retries=retries)
         self._offsets: Counter[Partition] = Counter()
 
     async def own(self, *partitions: Partition) -> None:

@@ -1,6 +1,7 @@
 """What a consumer promises, whatever the broker: order, concurrency, commits, retries, dead letters, back-pressure."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from tests.unit.backend.foundation.bus.consumer import ONE, ZERO, Consumer, noth
 @pytest.fixture(autouse=True)
 def quick_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A retry comes after at most 2 ms."""
-    monkeypatch.setattr(rules, "_LONGEST_WAIT_S", 0.002)
+    monkeypatch.setattr(rules, "RETRIES", rules.Retries(first_s=0.002, longest_s=0.002))
 
 
 class Gates:
@@ -117,7 +118,7 @@ async def test_an_event_that_always_fails_becomes_a_dead_letter_and_its_key_goes
     await until(lambda: consumer.reader.committed == {ZERO: "3"})
     error, attempts = consumer.work.buried["a1"]
     assert isinstance(error, ValueError)
-    assert attempts == rules.MOST_ATTEMPTS == consumer.work.tries["a1"]
+    assert attempts == rules.RETRIES.attempts == consumer.work.tries["a1"]
     assert sorted(consumer.work.done) == ["a2", "b1"]
 
 
@@ -183,7 +184,7 @@ async def test_while_a_part_is_down_events_wait_and_none_is_given_up() -> None:
     consumer = Consumer(handle, batch=10, workers=1)
     await consumer.own(ZERO)
     consumer.deliver("a1", "a2", "b1")
-    await until(lambda: consumer.work.tries["a1"] > 3 * rules.MOST_ATTEMPTS)
+    await until(lambda: consumer.work.tries["a1"] > 3 * rules.RETRIES.attempts)
     down = False
     await until(lambda: consumer.reader.committed == {ZERO: "3"})
     assert consumer.work.done == ["a1", "a2", "b1"]
@@ -225,6 +226,68 @@ async def test_a_full_partition_is_paused_and_resumed_when_it_is_low() -> None:
     gates.open(*names)
     await until(lambda: not consumer.reader.paused)
     await until(lambda: consumer.reader.committed == {ZERO: "1000"})
+
+
+async def test_what_waits_holds_up_no_other_key_however_many_events_come() -> None:
+    """BUS-4 BUS-3: nothing is paused, nothing behind it is committed, and the memory of what is done is given back."""
+    gates = Gates()
+    consumer = Consumer(gates)
+    await consumer.own(ZERO)
+    consumer.deliver("a1", size=1024 * 1024)
+    names = [f"b{number}" for number in range(15_000)]
+    gates.open(*names)
+    for start in range(0, len(names), 500):
+        consumer.deliver(*names[start : start + 500], size=10 * 1024)
+        await until(lambda done=start + 500: len(consumer.work.done) == done)
+        assert not consumer.reader.paused
+    assert consumer.reader.committed == {}
+    gates.open("a1")
+    await until(lambda: consumer.reader.committed == {ZERO: "15001"})
+
+
+async def test_a_partition_is_paused_when_too_much_is_done_behind_one_that_waits() -> None:
+    """BUS-3: what must be handed on again after a crash is bounded."""
+    gates = Gates()
+    consumer = Consumer(gates)
+    await consumer.own(ZERO)
+    names = [f"b{number}" for number in range(20_000)]
+    gates.open(*names)
+    consumer.deliver("a1")
+    for start in range(0, len(names), 500):
+        consumer.deliver(*names[start : start + 500])
+        await until(lambda done=start + 500: len(consumer.work.done) == done)
+    assert consumer.reader.paused == {ZERO}
+    gates.open("a1")
+    await until(lambda: not consumer.reader.paused)
+
+
+async def test_a_consumer_retries_as_its_own_policy_says() -> None:
+    """BUS-4."""
+
+    async def fails(name: str) -> None:
+        raise ValueError(name)
+
+    consumer = Consumer(fails, retries=rules.Retries(attempts=2, first_s=0.0, longest_s=0.0))
+    await consumer.own(ZERO)
+    consumer.deliver("a1")
+    await until(lambda: "a1" in consumer.work.buried)
+    assert consumer.work.tries["a1"] == 2
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"attempts": 0}, {"attempts": 21}, {"first_s": -1.0}, {"first_s": 31.0}, {"longest_s": 601.0}]
+)
+def test_retries_without_bounds_are_refused(bounds: dict[str, Any]) -> None:
+    """BUS-4."""
+    with pytest.raises(ValueError, match="out of bounds"):
+        rules.Retries(**bounds)
+
+
+@given(st.integers(1, 1_000), st.floats(0, 10), st.floats(10, 600))
+def test_waits_grow_and_never_exceed_their_bound(attempts: int, first_s: float, longest_s: float) -> None:
+    """BUS-4."""
+    retries = rules.Retries(first_s=first_s, longest_s=longest_s)
+    assert 0 <= retries.wait_s(attempts) <= min(longest_s, first_s * 2 ** min(attempts - 1, 20))
 
 
 async def test_large_messages_pause_a_partition_earlier() -> None:
