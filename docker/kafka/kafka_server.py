@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run Apache Kafka (one KRaft node) without Docker: for development and for tests. Standard library only.
 
-    python docker/kafka/kafka_server.py --data DIR --port N
+    python docker/kafka/kafka_server.py --data DIR --port N [--version 3.7.2]
 
 Prints ``kafka://host:port`` once the broker answers, and ends it on SIGTERM, SIGINT or the end of its parent. The jars
 come from Maven Central the first time (54 MB) and stay in ``.tools/kafka``.
@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools" / "kafka"
 POM = Path(__file__).resolve().with_name("pom.xml")
 MIN_JAVA = 17
+# Before, a node that is alone is told so in its settings, and not when its folder is formatted.
+FIRST_STANDALONE = (3, 9)
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
 _PR_SET_PDEATHSIG = 1
@@ -58,23 +60,24 @@ def java() -> str:
     return found
 
 
-def libraries(tools: Path = TOOLS) -> Path:
-    """Return the folder of jars, fetched by Maven once for each version of ``pom.xml``."""
-    folder = tools / f"libs-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+def libraries(tools: Path = TOOLS, version: str = "") -> Path:
+    """Return the folder of jars, fetched by Maven once for each version of ``pom.xml`` and of Kafka."""
+    folder = tools / f"libs-{hashlib.sha256(POM.read_bytes() + version.encode()).hexdigest()[:12]}"
     tools.mkdir(parents=True, exist_ok=True)
     with (tools / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            _fetch(folder)
+            _fetch(folder, version)
     return folder
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(folder: Path, version: str) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise MissingTool("Fetching Apache Kafka needs Maven once: install maven (or set --libs to a folder of jars).")
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-Dlibs={scratch}/libs"]
+        command += [f"-Dkafka.version={version}"] if version else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise KafkaToolError(f"Maven could not fetch Apache Kafka:\n{(done.stdout + done.stderr)[-2000:]}")
@@ -141,6 +144,8 @@ class KafkaServer:
         settings: broker properties beside the launcher's own.
         libs: a folder of jars instead of ``.tools/kafka``.
         java_options: more options of Java.
+        version: of Kafka, such as ``3.7.2``; that of ``pom.xml`` when empty.
+        format_options: of the tool that formats a new folder, such as ``--add-scram``.
     """
 
     def __init__(
@@ -154,6 +159,8 @@ class KafkaServer:
         settings: Mapping[str, str] | None = None,
         libs: Path | None = None,
         java_options: Sequence[str] = (),
+        version: str = "",
+        format_options: Sequence[str] = (),
     ) -> None:
         self.data = data.resolve()
         self.host = host
@@ -162,6 +169,8 @@ class KafkaServer:
         self._settings = dict(settings or {})
         self._libs = libs
         self._java_options = tuple(java_options)
+        self._version = version
+        self._format_options = tuple(format_options)
         self._controller_port = controller_port or free_port(host)
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -195,7 +204,7 @@ class KafkaServer:
         """Start the process. Call it from the main thread: Linux ends the broker with the thread that started it."""
         if self.pid is not None:
             return
-        program, libs = java(), self._libs or libraries()
+        program, libs = java(), self._libs or libraries(version=self._version)
         self.data.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties()
         base = [program, f"-Xmx{self._heap}", *self._java_options, "-Dlog4j2.level=WARN", "-cp", f"{libs}/*"]
@@ -265,7 +274,7 @@ class KafkaServer:
             "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self.host}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.listener.names": "CONTROLLER",
-            "controller.quorum.bootstrap.servers": f"{self.host}:{self._controller_port}",
+            **self._quorum(),
             "log.dirs": str(self.data / "log"),
             "auto.create.topics.enable": "false",
             "default.replication.factor": "1",
@@ -284,13 +293,25 @@ class KafkaServer:
         path.write_text("".join(f"{name}={value}\n" for name, value in (own | self._settings).items()))
         return path
 
+    @property
+    def _standalone(self) -> bool:
+        numbers = tuple(int(part) for part in self._version.split(".")[:2] if part.isdecimal())
+        return not numbers or numbers >= FIRST_STANDALONE
+
+    def _quorum(self) -> dict[str, str]:
+        controller = f"{self.host}:{self._controller_port}"
+        if self._standalone:
+            return {"controller.quorum.bootstrap.servers": controller}
+        return {"controller.quorum.voters": f"1@{controller}"}
+
     def _format(self, base: list[str], properties: Path) -> str:
         meta = self.data / "log" / "meta.properties"
         if not meta.exists():
             # Kafka reads a leading "-" as an option.
             identity = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
             command = [*base, "kafka.tools.StorageTool", "format", "-t", identity, "-c", str(properties)]
-            done = subprocess.run([*command, "--standalone"], capture_output=True, text=True, check=False)
+            command += [*(["--standalone"] if self._standalone else []), *self._format_options]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise KafkaToolError(f"Kafka could not format {self.data}:\n{(done.stdout + done.stderr)[-2000:]}")
         found = re.search(r"^cluster\.id=(.+)$", meta.read_text(), re.MULTILINE)
@@ -325,6 +346,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--heap", default="512m", help="Java's heap (-Xmx)")
     parser.add_argument("--libs", type=Path, help="a folder of jars instead of .tools/kafka")
+    parser.add_argument("--version", default="", help="of Kafka; that of pom.xml by default")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a broker property")
     return parser.parse_args()
 
@@ -334,7 +356,13 @@ def main() -> int:
     given = _arguments()
     settings = dict(entry.split("=", 1) for entry in given.set)
     server = KafkaServer(
-        given.data, port=given.port, host=given.host, heap=given.heap, settings=settings, libs=given.libs
+        given.data,
+        port=given.port,
+        host=given.host,
+        heap=given.heap,
+        settings=settings,
+        libs=given.libs,
+        version=given.version,
     )
     parent = os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
