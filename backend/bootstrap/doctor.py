@@ -106,12 +106,13 @@ async def _bus(settings: Settings) -> str:
         return "streams on the bundled Valkey, which does not run now"
     bus = open_bus(settings)
     try:
-        await bus.start()
+        # First, since it knows within 2 s what is wrong: a start may wait longer than there is patience here.
         health = await bus.health()
+        if not health.ok:
+            raise Unavailable(health.cause or health.detail, hint=health.fix)
+        await bus.start()
     finally:
         await bus.close()
-    if not health.ok:
-        raise Unavailable(health.cause or health.detail, hint=health.fix)
     return f"{health.kind}, {health.detail}, {health.latency_ms:.1f} ms"
 
 

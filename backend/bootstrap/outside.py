@@ -48,9 +48,12 @@ def open_bus(settings: Settings) -> Bus:
             username=settings.bus_username,
             password=settings.bus_password,
             mechanism=settings.bus_mechanism,
+            token_url=settings.bus_token_url,
+            token_scope=settings.bus_token_scope,
             ca_file=_path(settings.bus_ca_file),
             cert_file=_path(settings.bus_cert_file),
             key_file=_path(settings.bus_key_file),
+            key_password=settings.bus_key_password,
         )
         # The topics of the catalogue and the groups begin with "aw." already.
         prefix = "" if settings.namespace == "aw" else f"{settings.namespace}."

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from backend.foundation.kernel.errors import Invalid
 
@@ -69,6 +69,18 @@ def bus(value: str) -> str:
             parse_url(value)
         except Invalid as error:
             raise ValueError(f"{error.message} {error.hint} Leave it unset for streams on Redis or Valkey.") from error
+    return value
+
+
+def token_source(value: str) -> str:
+    """An endpoint of tokens, to which a secret is sent, so by TLS unless on this machine; or a file."""
+    parts = urlsplit(value)
+    if parts.scheme == "file":
+        file(unquote(parts.path))
+        return value
+    allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if value and (not allowed or not parts.hostname or "@" in parts.netloc):
+        raise ValueError("Use https://host/path, without credentials in it, or file:///path of a file with the token.")
     return value
 
 

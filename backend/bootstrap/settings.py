@@ -63,7 +63,7 @@ SETTINGS: tuple[Setting, ...] = (
     _ours("database_url", "", parsers.database, "PostgreSQL by URL; unset: SQLite in the data folder."),
     _ours("redis_url", "", parsers.redis, "Redis >= 7 or Valkey by URL; unset: the bundled Valkey."),
     _ours("bus_url", "", parsers.bus, "Kafka as kafka://host:port,… (kafkas:// with TLS); unset: streams on Valkey."),
-    _ours("bus_username", "", parsers.text, "User of Kafka, by SASL; unset: none is told."),
+    _ours("bus_username", "", parsers.text, "User of Kafka, by SASL (of the token endpoint with OAUTHBEARER)."),
     Setting(
         key="bus_password",
         variable=f"{PREFIX}BUS_PASSWORD",
@@ -75,14 +75,29 @@ SETTINGS: tuple[Setting, ...] = (
     _ours(
         "bus_mechanism",
         "SCRAM-SHA-512",
-        parsers.one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-        "How Kafka is told the password: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+        parsers.one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"),
+        "How Kafka is told who comes: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or, by token, OAUTHBEARER.",
     ),
+    _ours(
+        "bus_token_url",
+        "",
+        parsers.token_source,
+        "Where tokens for OAUTHBEARER come from: https://… (client credentials) or file:///….",
+    ),
+    _ours("bus_token_scope", "", parsers.text, "Scope to ask that endpoint for; unset: its default."),
     _ours(
         "bus_ca_file", "", parsers.file, "PEM file of the authorities that Kafka is trusted by; unset: the system's."
     ),
     _ours("bus_cert_file", "", parsers.file, "PEM file of the client certificate that Kafka is shown."),
     _ours("bus_key_file", "", parsers.file, "PEM file of its key; unset: the certificate's file holds it."),
+    Setting(
+        key="bus_key_password",
+        variable=f"{PREFIX}BUS_KEY_PASSWORD",
+        default="",
+        parse=parsers.text,
+        help="Password of that key, when it is encrypted.",
+        secret=True,
+    ),
     _ours("model", "offline", parsers.model, "openai:<name>, anthropic:<name>, ollama:<name> or offline."),
     _ours("log_format", "plain", parsers.one_of("plain", "json"), "plain for people, json for machines."),
     _ours("web_workers", "1", parsers.number(1, 64), "Processes that serve pages and the API."),
@@ -155,10 +170,13 @@ class Settings:
     bus_url: str
     bus_username: str
     bus_password: str
-    bus_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    bus_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+    bus_token_url: str
+    bus_token_scope: str
     bus_ca_file: str
     bus_cert_file: str
     bus_key_file: str
+    bus_key_password: str
     model: str
     log_format: Literal["plain", "json"]
     web_workers: int
@@ -260,12 +278,18 @@ def _of_the_bus(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         "bus_ca_file": ("bus_url",),
         "bus_cert_file": ("bus_url",),
         "bus_key_file": ("bus_cert_file",),
+        "bus_token_url": ("bus_url",),
+        "bus_token_scope": ("bus_token_url",),
     }
+    if (values["bus_token_url"] or "").startswith("http"):
+        needs["bus_token_url"] = ("bus_url", "bus_username")
     lonely = [(key, other) for key, others in needs.items() for other in others if values[key] and not values[other]]
     problems = [
         (f"{PREFIX}{key.upper()} is set, but not {PREFIX}{other.upper()}.", "Set both or neither.")
         for key, other in lonely
     ]
+    if bool(values["bus_token_url"]) != (values["bus_mechanism"] == "OAUTHBEARER"):
+        problems.append((f"{PREFIX}BUS_TOKEN_URL and the mechanism OAUTHBEARER go together.", "Set both or neither."))
     files = [key for key in ("bus_ca_file", "bus_cert_file") if values[key]]
     if files and (values["bus_url"] or "").startswith("kafka://"):
         problems.append((f"{PREFIX}{files[0].upper()} is for TLS.", f"Write kafkas:// in {PREFIX}BUS_URL."))

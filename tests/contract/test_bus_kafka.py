@@ -1,8 +1,6 @@
-"""What only Kafka has: partitions that grow, members that are expelled, TLS and passwords, other clients."""
+"""What only Kafka has: partitions that grow, members that are expelled, other clients."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -11,11 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from backend.adapters.kafka.bus import KafkaBus
-from backend.adapters.kafka.urls import KafkaSecurity
 from backend.foundation.bus.ports import Message
-from backend.foundation.kernel.errors import Unavailable
 from tests.contract.members import DEADLINE_S, PARTITIONS, join, message, publish, received
-from tests.fixtures.kafka import PASSWORD, SHORT, USERNAME, Broker, BusFactory
+from tests.fixtures.kafka import Broker, BusFactory
 from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.contract
@@ -120,80 +116,3 @@ async def test_other_clients_of_kafka_read_and_write_the_same_events(
     assert sink.values("key-7") == ["ours", "theirs"]
     await consumer.stop()
     await producer.stop()
-
-
-async def test_the_bus_works_over_tls_with_a_password(kafka_broker: Broker, kafka_namespace: str) -> None:
-    """BUS-1: SASL and TLS, all of the port's clients."""
-    security = KafkaSecurity(username=USERNAME, password=PASSWORD, mechanism="PLAIN", ca_file=kafka_broker.authority)
-    bus = KafkaBus(kafka_broker.secure_url, namespace=kafka_namespace, security=security, options=SHORT)
-    await bus.start()
-    await bus.create_topic("orders", partitions=1)
-    async with bus.watch(["orders"]) as watcher:
-        await publish(bus, [message("k", "secret")])
-        async with asyncio.timeout(DEADLINE_S):
-            assert (await anext(watcher)).message.value == b"secret"
-    sink = await join(bus)
-    await received(sink, 1)
-    assert [each.message.value async for each in bus.replay("orders")] == [b"secret"]
-    assert (await bus.health()).ok
-    await bus.close()
-
-
-async def test_the_bus_works_with_a_password_in_the_clear(kafka_broker: Broker, kafka_namespace: str) -> None:
-    """BUS-1: SASL without TLS, for a broker behind a network of its own."""
-    security = KafkaSecurity(username=USERNAME, password=PASSWORD, mechanism="PLAIN")
-    bus = KafkaBus(kafka_broker.password_url, namespace=kafka_namespace, security=security, options=SHORT)
-    await bus.start()
-    await bus.create_topic("orders", partitions=1)
-    sink = await join(bus)
-    await publish(bus, [message("k", "secret")])
-    await received(sink, 1)
-    await bus.close()
-
-
-def _as(**changes: object) -> Callable[[Broker], KafkaSecurity]:
-    def security(broker: Broker) -> KafkaSecurity:
-        right = KafkaSecurity(username=USERNAME, password=PASSWORD, mechanism="PLAIN", ca_file=broker.authority)
-        return replace(right, **changes)
-
-    return security
-
-
-def _at(url: str, scheme: str) -> Callable[[Broker], str]:
-    return lambda broker: f"{scheme}://{getattr(broker, url).partition('://')[2]}"
-
-
-@pytest.mark.parametrize(
-    ("url", "security", "cause", "fix"),
-    [
-        (_at("secure_url", "kafkas"), _as(password="guessed"), "refuses this user", "BUS_PASSWORD"),
-        (_at("password_url", "kafka"), _as(password="guessed"), "refuses this user", "BUS_PASSWORD"),
-        (_at("password_url", "kafka"), _as(mechanism="SCRAM-SHA-512"), "SASL mechanism", "BUS_MECHANISM"),
-        (_at("password_url", "kafka"), _as(username=""), "hangs up on a client", "BUS_USERNAME"),
-        (_at("secure_url", "kafkas"), _as(ca_file=None), "certificate that is not trusted", "BUS_CA_FILE"),
-        (_at("secure_url", "kafka"), _as(), "speaks TLS", "kafkas://"),
-        (_at("url", "kafkas"), _as(username=""), "ends the TLS handshake", "kafka://"),
-        (_at("url", "kafka"), _as(), "takes no user", "BUS_USERNAME"),
-    ],
-    ids=["wrong password, TLS", "wrong password", "wrong mechanism", "no user", "unknown certificate", "plain to TLS",
-         "TLS to plain", "user where none is asked for"],
-)  # fmt: skip
-async def test_a_refused_client_is_told_why_and_what_to_do(
-    kafka_broker: Broker,
-    url: Callable[[Broker], str],
-    security: Callable[[Broker], KafkaSecurity],
-    cause: str,
-    fix: str,
-) -> None:
-    """BUS-1 OPS-1: the cause and the fix of each way to be refused, without the password."""
-    bus = KafkaBus(url(kafka_broker), security=security(kafka_broker), options=SHORT)
-    with pytest.raises(Unavailable) as refused:
-        await bus.start()
-    assert cause in refused.value.message
-    assert fix in refused.value.hint
-    health = await bus.health()
-    assert (health.ok, cause in health.cause, fix in health.fix) == (False, True, True)
-    said = f"{refused.value.message} {refused.value.hint} {health.detail} {health.cause}"
-    assert "guessed" not in said
-    assert PASSWORD not in said
-    await bus.close()

@@ -24,6 +24,7 @@ from backend.foundation.kernel.errors import AutoWeaveError, NotFound, Unavailab
 
 _HEALTH_S = 2.0
 _DIAGNOSE_S = 1.0
+_DIAGNOSE_START_S = 3.0
 _NOT_OF_KAFKA = "retention.messages"
 # The broker's time, not the sender's: Kafka refuses what a machine sends whose clock is more than an hour ahead, and
 # would delete too early what one sends whose clock is behind.
@@ -65,7 +66,7 @@ class KafkaBus:
         try:
             await self._writer.open()
         except FAILURES as error:
-            cause, fix = await diagnose(self._clients, _DIAGNOSE_S)
+            cause, fix = await diagnose(self._clients, _DIAGNOSE_START_S)
             raise Unavailable(f"Kafka cannot be reached: {cause}", hint=fix) from error
 
     async def close(self) -> None:
@@ -164,7 +165,8 @@ class KafkaBus:
             async with asyncio.timeout(_HEALTH_S - _DIAGNOSE_S):
                 brokers = await self._topics.brokers()
         except (AutoWeaveError, *FAILURES) as error:
-            cause, fix = await diagnose(self._clients, _DIAGNOSE_S)
+            left_s = _HEALTH_S - (time.monotonic() - begun)
+            cause, fix = await diagnose(self._clients, max(left_s, _DIAGNOSE_S))
             told = translate(error, "ask how it is").message
             return BusHealth(ok=False, kind="kafka", detail=f"Kafka at {where}: {told}", cause=cause, fix=fix)
         latency = (time.monotonic() - begun) * 1000

@@ -3,22 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from ssl import SSLContext
-from typing import Any, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, conn
-from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.abc import AbstractTokenProvider, ConsumerRebalanceListener
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
-from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, RecordMetadata, TopicPartition
 
+from backend.adapters.kafka.introduction import introduce
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.quiet import quieten
 from backend.adapters.kafka.records import Headers, Record
 from backend.adapters.kafka.urls import KafkaSecurity, KafkaTarget, tls_context
+
+if TYPE_CHECKING:
+    from backend.adapters.kafka.tokens import Tokens
 
 _RETRY_MS = 250
 _FETCH_WAIT_MS = 200
@@ -159,25 +162,8 @@ class _Connection(TypedDict):
     sasl_mechanism: str
     sasl_plain_username: str | None
     sasl_plain_password: str | None
+    sasl_oauth_token_provider: AbstractTokenProvider | None
     retry_backoff_ms: int
-
-
-class _Open(Protocol):
-    """`aiokafka.conn.AIOKafkaConnection`."""
-
-    def send(self, request: MetadataRequest) -> Coroutine[Any, Any, object]: ...
-    def close(self) -> object: ...
-
-
-class _Connect(Protocol):
-    """`aiokafka.conn.create_conn`."""
-
-    async def __call__(self, host: str, port: int, **options: object) -> _Open: ...
-
-
-_OF_ONE_CONNECTION = frozenset(
-    {"client_id", "security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
-)
 
 
 class Clients:
@@ -196,6 +182,7 @@ class Clients:
         self._options = options
         self._security = security
         self._tls = tls_context(security) if target.tls else None
+        self._tokens = _tokens(security)
         self._client = client
 
     def _connection(self, client: str | None = None) -> _Connection:
@@ -203,28 +190,28 @@ class Clients:
         return _Connection(
             bootstrap_servers=",".join(self.target.servers),
             client_id=client or self._client,
-            security_protocol=("SASL_" if security.username else "") + ("SSL" if self._tls else "PLAINTEXT"),
+            security_protocol=("SASL_" if security.sasl else "") + ("SSL" if self._tls else "PLAINTEXT"),
             ssl_context=self._tls,
             sasl_mechanism=security.mechanism,
             sasl_plain_username=security.username or None,
             sasl_plain_password=security.password or None,
+            sasl_oauth_token_provider=self._tokens,
             retry_backoff_ms=_RETRY_MS,
         )
 
     @property
-    def has_user(self) -> bool:
-        """Whether these clients say who they are by SASL."""
-        return bool(self._security.username)
+    def security(self) -> KafkaSecurity:
+        """How these clients prove who they are."""
+        return self._security
 
-    async def introduce(self, host: str, port: int) -> None:
-        """Connect to one server and ask it something, as every client does first; raise what the library does."""
-        given = {name: value for name, value in self._connection().items() if name in _OF_ONE_CONNECTION}
-        connect = cast(_Connect, vars(conn)["create_conn"])
-        connection = await connect(host, port, **given)
-        try:
-            await connection.send(MetadataRequest([]))
-        finally:
-            connection.close()
+    @property
+    def token_expired(self) -> bool:
+        """Whether the token that was shown last says of itself that it is past its time."""
+        return self._tokens is not None and self._tokens.expired
+
+    async def introduce(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Connect to one server, as every client does first, and ask it for its brokers; see `introduce`."""
+        return await introduce(self._connection(), host, port)
 
     def producer(self) -> Producer:
         """Return an idempotent producer: what it writes twice is kept once, in order."""
@@ -273,6 +260,15 @@ class Clients:
     def admin(self) -> Admin:
         """Return a client for topics and groups."""
         return cast(Admin, AIOKafkaAdminClient(**self._connection(), request_timeout_ms=_ms(self._options.answer_s)))
+
+
+def _tokens(security: KafkaSecurity) -> "Tokens | None":
+    if security.mechanism != "OAUTHBEARER":
+        return None
+    # The client that asks for tokens is for those who have them.
+    from backend.adapters.kafka.tokens import Tokens
+
+    return Tokens(security)
 
 
 def new_topic(name: str, partitions: int, settings: Mapping[str, str]) -> NewTopic:

@@ -23,6 +23,15 @@ AUTHENTICATION = (
 )
 
 
+class TokenFailed(kafka.KafkaError):
+    """There is no token to show to the broker; the library logs its text, which holds no secret."""
+
+    def __init__(self, cause: str, fix: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.fix = fix
+
+
 def translate(error: BaseException, doing: str) -> AutoWeaveError:
     """Return the error that our callers know; ``doing`` says what was tried, such as ``publish to 'aw.chat'``."""
     if isinstance(error, AutoWeaveError):
@@ -33,6 +42,8 @@ def translate(error: BaseException, doing: str) -> AutoWeaveError:
         return TooLarge(f"Kafka refuses a message of that size, trying to {doing}.")
     if isinstance(error, kafka.UnknownTopicOrPartitionError):
         return NotFound(f"Kafka knows no such topic, trying to {doing}.", hint="Create the topic first.")
+    if isinstance(error, TokenFailed):
+        return Unavailable(error.cause, hint=error.fix)
     if isinstance(error, AUTHENTICATION):
         return Unavailable(
             f"Kafka does not accept the credentials, trying to {doing}.", hint="Check user and password."

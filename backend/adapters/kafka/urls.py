@@ -7,6 +7,7 @@ from typing import Literal
 
 from backend.foundation.kernel.errors import Invalid
 
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 DEFAULT_PORT = 9092
 _MAX_PORT = 65535
 _HINT = "Write it as kafka://host:port, or kafkas://host1:port1,host2:port2 for TLS."
@@ -25,19 +26,31 @@ class KafkaSecurity:
     """How to prove who we are: SASL when there is a user name, a client certificate when there are files.
 
     Attributes:
-        username: SASL user; empty for none.
-        password: SASL password; never shown.
+        username: SASL user, or the client's id where tokens are given; empty for none.
+        password: SASL password, or the client's secret; never shown.
         mechanism: the SASL mechanism that the broker offers.
+        token_url: where tokens come from with OAUTHBEARER: an ``https://`` endpoint, asked by the client-credentials
+            grant, or ``file:///…``, a file that somebody else keeps fresh.
+        token_scope: what to ask the endpoint for; empty for its default.
         ca_file: PEM file of the authorities to trust instead of the system's.
         cert_file: PEM file of the client certificate; ``key_file`` holds its key when that is apart.
+        key_password: opens an encrypted key; never shown.
     """
 
     username: str = ""
     password: str = field(default="", repr=False)
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    mechanism: Mechanism = "SCRAM-SHA-512"
+    token_url: str = ""
+    token_scope: str = ""
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    key_password: str = field(default="", repr=False)
+
+    @property
+    def sasl(self) -> bool:
+        """Whether the broker is told who we are by SASL."""
+        return bool(self.token_url if self.mechanism == "OAUTHBEARER" else self.username)
 
 
 def parse_url(url: str) -> KafkaTarget:
@@ -73,7 +86,9 @@ def tls_context(security: KafkaSecurity) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=security.ca_file)
         if security.cert_file is not None:
-            context.load_cert_chain(security.cert_file, security.key_file)
+            # Without a password of ours the library would ask for one on the terminal, and wait.
+            context.load_cert_chain(security.cert_file, security.key_file, password=security.key_password)
     except (OSError, ssl.SSLError) as error:
-        raise Invalid(f"A TLS file of the bus cannot be used: {error}.", hint="Check the paths and the PEM.") from error
+        hint = "Check the paths and the PEM, and AUTOWEAVE_BUS_KEY_PASSWORD if the key is encrypted."
+        raise Invalid(f"A TLS file of the bus cannot be used: {error}.", hint=hint) from error
     return context

@@ -75,6 +75,13 @@ def test_the_bus_takes_what_its_adapter_takes(tmp_path: Path) -> None:
         ({"BUS_USERNAME": "house", "BUS_PASSWORD": "word"}, "not AUTOWEAVE_BUS_URL"),
         ({"BUS_URL": "kafkas://a", "BUS_KEY_FILE": __file__}, "not AUTOWEAVE_BUS_CERT_FILE"),
         ({"BUS_URL": "kafka://a", "BUS_CA_FILE": __file__}, "is for TLS"),
+        ({"BUS_URL": "kafka://a", "BUS_MECHANISM": "OAUTHBEARER"}, "go together"),
+        ({"BUS_URL": "kafka://a", "BUS_TOKEN_URL": f"file://{__file__}"}, "go together"),
+        (
+            {"BUS_URL": "kafka://a", "BUS_TOKEN_URL": "https://a/token", "BUS_MECHANISM": "OAUTHBEARER"},
+            "not AUTOWEAVE_BUS_USERNAME",
+        ),
+        ({"BUS_URL": "kafka://a", "BUS_TOKEN_SCOPE": "all"}, "not AUTOWEAVE_BUS_TOKEN_URL"),
     ],
 )
 def test_what_is_told_of_the_bus_without_what_it_belongs_to_is_refused(
@@ -98,6 +105,11 @@ def test_what_is_told_of_the_bus_without_what_it_belongs_to_is_refused(
         ("AUTOWEAVE_BUS_URL", "kafka://user@host:9092", "settings of their own"),
         ("AUTOWEAVE_BUS_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
         ("AUTOWEAVE_BUS_CA_FILE", "/nowhere/ca.pem", "no such file"),
+        ("AUTOWEAVE_BUS_TOKEN_URL", "http://issuer.example/token", "https://"),
+        ("AUTOWEAVE_BUS_TOKEN_URL", "https://user@issuer.example/token", "https://"),
+        ("AUTOWEAVE_BUS_TOKEN_URL", "https:///token", "https://"),
+        ("AUTOWEAVE_BUS_TOKEN_URL", "issuer.example/token", "https://"),
+        ("AUTOWEAVE_BUS_TOKEN_URL", "file:///nowhere/token", "no such file"),
         ("AUTOWEAVE_MODEL", "gpt", "openai:<name>"),
         ("AUTOWEAVE_LOG_FORMAT", "xml", "plain or json"),
         ("AUTOWEAVE_WEB_WORKERS", "0", "1 to 64"),
