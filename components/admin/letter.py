@@ -4,10 +4,11 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import button, icon, link, note
+from components.basics.controls import button, field, icon, link, note
 from components.basics.layers import dialog
 from components.basics.live import copy_button, relative_time
 from components.basics.places import empty, loading, skeleton
+from state.admin.chosen import ChosenState
 from state.admin.letter import LetterState
 from state.admin.letters import PATH
 
@@ -35,7 +36,7 @@ def letter() -> rx.Component:
             ("missing", _missing()),
             rx.el.div(_decision(), _cause(), _data(), _facts(), class_name="letter"),
         ),
-        _discarding(),
+        discard_dialog(LetterState, "Discard this event?", cancel="Keep it", label="Discard a dead letter"),
     )
 
 
@@ -146,38 +147,28 @@ def _fact(name: str, *value: Any) -> rx.Component:
     return rx.el.div(rx.el.dt(name), rx.el.dd(*value, class_name="mono"))
 
 
-def _discarding() -> rx.Component:
+def discard_dialog(
+    state: type[LetterState | ChosenState], question: str | rx.Var[str], *, cancel: str, label: str
+) -> rx.Component:
+    """Ask why before something is discarded."""
     return dialog(
         rx.el.form(
-            rx.el.h2("Discard this event?"),
+            rx.el.h2(question),
             rx.el.p("It stays in the list of the discarded, but can be sent no more.", class_name="soft"),
+            field("Why", "reason", error=state.error, required=True, max_length=500, auto_focus=True,
+                  auto_complete="off"),
             rx.el.div(
-                rx.el.label("Why", html_for="reason"),
-                rx.el.input(
-                    id="reason",
-                    name="reason",
-                    class_name="input tall",
-                    required=True,
-                    max_length=500,
-                    auto_focus=True,
-                    auto_complete="off",
-                    aria_describedby="reason-error",
-                ),
-                rx.el.p(LetterState.error, id="reason-error", class_name="error"),
-                class_name="field",
-            ),
-            rx.el.div(
-                button("Keep it", on_click=LetterState.keep),
+                button(cancel, on_click=state.keep),
                 rx.el.button("Discard", type="submit", class_name="button danger"),
                 class_name="actions",
             ),
-            on_submit=LetterState.discard,
+            on_submit=state.discard,
             class_name="stack loose",
         ),
-        open=LetterState.discarding,
-        label="Discard a dead letter",
-        on_close=LetterState.keep,
-    )
+        open=state.discarding,
+        label=label,
+        on_close=state.keep,
+    )  # fmt: skip
 
 
 def _missing() -> rx.Component:

@@ -4,12 +4,14 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import button, icon, link, note
+from components.admin.letter import discard_dialog
+from components.basics.controls import button, icon, icon_button, link, note
 from components.basics.filters import choice, names, options, toolbar
 from components.basics.layers import dialog
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton, status
-from components.basics.tables import table
+from components.basics.tables import Picks, table
+from state.admin.chosen import ChosenState
 from state.admin.letters import ALL, MOST, PATH, RATES, STATUSES, LettersState
 
 COLUMNS = ("Event", "Status", "Given up by", "When", "Attempts")
@@ -30,6 +32,13 @@ def letters() -> rx.Component:
         _filter(),
         rx.cond(LettersState.loaded, rx.cond(LettersState.lines, _list(), _none()), _waiting()),
         _replaying(),
+        _chosen(),
+        discard_dialog(
+            ChosenState,
+            "Discard " + ChosenState.ids.length().to_string() + " events?",
+            cancel="Keep them",
+            label="Discard the chosen",
+        ),
     )
 
 
@@ -63,7 +72,7 @@ def _filter() -> rx.Component:
 def _list() -> rx.Component:
     more = rx.el.p(f"The newest {MOST}. Narrow them down to see older ones.", class_name="soft small")
     return rx.el.div(
-        table(COLUMNS, LettersState.lines, _cells, label="Dead letters", actions="Open"),
+        table(COLUMNS, LettersState.lines, _cells, label="Dead letters", actions="Open", picks=_picks()),
         rx.cond(LettersState.full, more, rx.fragment()),
         class_name="letters stack",
     )
@@ -88,6 +97,44 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
             aria_label=rx.Var.create("Open ") + line.type,
         ),
     ]
+
+
+def _picks() -> Picks:
+    every = rx.el.input(
+        type="checkbox",
+        checked=(LettersState.choosable > 0) & (ChosenState.ids.length() == LettersState.choosable),
+        disabled=LettersState.choosable == 0,
+        on_change=ChosenState.tick_all,
+        aria_label="Choose all that wait",
+    )
+    return Picks(of=_pick, of_all=every)
+
+
+def _pick(line: rx.Var[Any]) -> rx.Component:
+    box = rx.el.input(
+        type="checkbox",
+        checked=ChosenState.ids.contains(line.id),
+        on_change=lambda on: ChosenState.tick(line.id, on),
+        aria_label=rx.Var.create("Choose ") + line.type + " " + line.id.to_string(),
+    )
+    return rx.cond(line.waits, box, rx.fragment())
+
+
+def _chosen() -> rx.Component:
+    some = ChosenState.ids.length() > 0
+    what = rx.cond(some, ChosenState.ids.length().to_string() + " chosen", ChosenState.told)
+    actions = rx.el.div(
+        button(icon("rotate-cw"), "Replay", on_click=ChosenState.replay),
+        button("Discard…", kind="danger-quiet", on_click=ChosenState.ask_discard),
+        class_name="row",
+    )
+    bar = rx.el.div(
+        rx.el.span(what, role="status", class_name="whole"),
+        rx.cond(some, actions, rx.fragment()),
+        icon_button("x", "Choose none", on_click=ChosenState.clear),
+        class_name="floating-bar",
+    )
+    return rx.cond(some | (ChosenState.told != ""), bar, rx.fragment())
 
 
 def _none() -> rx.Component:

@@ -1,11 +1,20 @@
 """Tables: columns on a desk, small lists on a phone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import reflex as rx
 
 Cell = rx.Component | rx.Var[Any] | str
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Boxes to choose rows: ``of`` a row, and ``of_all`` that can be."""
+
+    of: Callable[[rx.Var[Any]], rx.Component]
+    of_all: rx.Component
 
 
 def table(
@@ -15,6 +24,7 @@ def table(
     *,
     label: str,
     actions: str,
+    picks: Picks | None = None,
 ) -> rx.Component:
     """A table of ``rows``.
 
@@ -24,18 +34,21 @@ def table(
         cells: returns the content of a row's cells, the actions last.
         label: what the table is called.
         actions: what the column of actions is called.
+        picks: the first column, where rows can be chosen.
     """
 
     def row(view: rx.Var[Any]) -> rx.Component:
         labels = [*columns, actions]
         return rx.el.tr(
+            *([rx.el.td(picks.of(view), class_name="pick")] if picks else []),
             *[
                 rx.el.td(cell, custom_attrs={"data-label": label})
                 for label, cell in zip(labels, cells(view), strict=True)
-            ]
+            ],
         )
 
-    heads = [rx.el.th(name, scope="col") for name in columns]
+    heads = [rx.el.th(picks.of_all, scope="col", class_name="pick")] if picks else []
+    heads += [rx.el.th(name, scope="col") for name in columns]
     last = rx.el.th(rx.el.span(actions, class_name="unseen"), scope="col")
     body = rx.el.tbody(rx.foreach(rows, row))
     return rx.el.div(

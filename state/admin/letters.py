@@ -34,6 +34,7 @@ class Line(TypedDict):
     created_ms: int
     shape: str
     status: str
+    waits: bool
 
 
 def line_of(letter: DeadLetterSummary) -> Line:
@@ -47,6 +48,7 @@ def line_of(letter: DeadLetterSummary) -> Line:
         created_ms=letter.created_ms,
         shape=SHAPES.get(letter.status, "off"),
         status=STATUSES.get(letter.status, letter.status),
+        waits=letter.status == "WAITING",
     )
 
 
@@ -71,6 +73,11 @@ class LettersState(rx.State):
     def filtered(self) -> bool:
         """Whether only some are asked for, apart from those that wait."""
         return bool(self.status or self.consumer or self.type)
+
+    @rx.var
+    def choosable(self) -> int:
+        """How many of those that are shown can be replayed or discarded."""
+        return sum(line["waits"] for line in self.lines)
 
     @rx.var
     def full(self) -> bool:

@@ -97,15 +97,32 @@ async def test_all_are_replayed_and_what_cannot_be_sent_is_discarded(house: Hous
         await expect(dialog.get_by_text("2 cannot be sent as they are")).to_be_visible()
         await check_accessible(page)
         await dialog.get_by_role("button", name="Done").click()
-        for left in (1, 0):
-            await page.get_by_role("link", name="Open agents.start_run.v1").first.click()
-            await page.get_by_role("button", name="Discard…").click()
-            await page.get_by_label("Why").fill("A test order")
-            await page.get_by_role("button", name="Discard", exact=True).click()
-            await expect(page.get_by_text("A test order")).to_be_visible()
-            await page.goto(LIST)
-            if left:
-                await shown(page, left)
+        await page.get_by_role("link", name="Open agents.start_run.v1").first.click()
+        await page.get_by_role("button", name="Discard…").click()
+        await page.get_by_label("Why").fill("A test order")
+        await page.get_by_role("button", name="Discard", exact=True).click()
+        await expect(page.get_by_text("A test order")).to_be_visible()
+        await page.goto(LIST)
+        await shown(page, 1)
+
+
+async def test_letters_are_chosen_and_discarded_together(house: House, app: RunningApp) -> None:
+    """BUS-4."""
+    async with house.person() as context:
+        page = await context.new_page()
+        await page.goto(LIST)
+        await poisoned(app, b"{", b"[]")
+        await expect(page.get_by_role("checkbox").nth(2)).to_be_visible(timeout=20_000)
+        await page.get_by_role("checkbox", name="Choose all that wait").click()
+        await expect(page.get_by_text(re.compile(r"^\d chosen$"))).to_be_visible()
+        await check_accessible(page)
+        await page.get_by_role("button", name="Replay", exact=True).click()
+        await expect(page.get_by_text("None was sent.")).to_be_visible()
+        await page.get_by_role("checkbox", name="Choose all that wait").click()
+        await page.get_by_role("button", name="Discard…").click()
+        await page.get_by_label("Why").fill("A test order")
+        await page.get_by_role("button", name="Discard", exact=True).click()
+        await expect(page.get_by_text(re.compile(r"^\d discarded\.$"))).to_be_visible()
         await expect(page.get_by_role("heading", name="Nothing was given up")).to_be_visible(timeout=15_000)
 
 

@@ -16,6 +16,7 @@ from reflex_base.registry import RegistrationContext
 
 from autoweave_ui.autoweave_ui import app
 from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated
+from state.admin.chosen import ChosenState
 from state.admin.keys import KeysState
 from state.admin.letter import LetterState
 from state.chat.history import HistoryState
@@ -33,12 +34,15 @@ WITHOUT_ANYBODY = {
     "KeysState.keep", "NoticeState.tell", "NoticeState.close", "SendingState.arrive", "SessionState.enter",
     "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least", "LettersState.choose",
     "TopicState.choose",
+    "ChosenState.clear", "ChosenState.tick", "ChosenState.tick_all", "ChosenState.ask_discard", "ChosenState.keep",
     "LettersState.ask_replay", "LettersState.close", "LetterState.edit", "LetterState.ask_discard", "LetterState.keep",
 }  # fmt: skip
 """Handlers that touch nothing but the tab itself, or are the door."""
 FIRST = {
     "HistoryState.undo": lambda tab, ids: _set(tab, HistoryState, deleted=ids.thread),
     "KeysState.revoke": lambda tab, ids: _set(tab, KeysState, revoking=ids.key),
+    "ChosenState.replay": lambda tab, ids: _set(tab, ChosenState, ids=[int(ids.letter)]),
+    "ChosenState.discard": lambda tab, ids: _set(tab, ChosenState, ids=[int(ids.letter)]),
     "LetterState.check": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
     "LetterState.replay": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
     "LetterState.discard": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
@@ -65,6 +69,8 @@ def arguments(ids: Ids) -> dict[str, Any]:
         "thread": ids.thread,
         "session": ids.session,
         "key": ids.key,
+        "letter": int(ids.letter),
+        "on": True,
         "form": {"key_name": ids.key, "reason": "x"},
     }
 

@@ -5,6 +5,7 @@ import reflex as rx
 from autoweave_ui.shell import page
 from components.admin.letters import letters, replay_all_button
 from components.basics.places import page_head, scroll
+from state.admin.chosen import ChosenState
 from state.admin.letters import LettersState
 
 
@@ -13,7 +14,7 @@ from state.admin.letters import LettersState
     title="Dead letters",
     area="admin",
     permission="bus:repair",
-    on_load=[LettersState.load, LettersState.watch],
+    on_load=[LettersState.load, ChosenState.clear, LettersState.watch],
 )
 def dead_letters() -> rx.Component:
     """What could not be handled, and the way to each."""

@@ -7,7 +7,8 @@ import pytest
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller
-from backend.foundation.kernel.errors import Unauthenticated
+from backend.foundation.kernel.errors import NotFound, Unauthenticated
+from state.admin.chosen import ChosenState
 from state.admin.letter import LetterState
 from state.admin.letters import LettersState
 from tests.fixtures.door import Installation
@@ -104,6 +105,50 @@ async def test_a_replay_whose_dialog_was_closed_stops_and_the_rest_waits(sqlite_
     await replaying
     left = (await opened(sqlite_installation, LIST)).waiting
     assert 0 < left < 30
+
+
+async def test_letters_are_chosen_and_replayed_or_discarded_together(sqlite_installation: Installation) -> None:
+    """BUS-4."""
+    house = sqlite_installation
+    one_, two, three = await given_up(house, house.ada, 1, 2, 3)
+    tab = Tab(house.ada_cookie, f"{LIST}?status=ALL")
+    listed, chosen = await tab.state(LettersState), await tab.state(ChosenState)
+    await listed.load()
+    chosen.tick(one_, True)
+    chosen.tick(two, True)
+    chosen.tick(two, False)
+    assert list(chosen.ids) == [one_]
+    await chosen.replay()
+    assert (list(chosen.ids), chosen.told) == ([], "1 sent again.")
+    await listed.load()
+    assert listed.choosable == 2
+    await chosen.tick_all(True)
+    assert sorted(chosen.ids) == [two, three]
+    chosen.ask_discard()
+    await chosen.discard({"reason": ""})
+    assert (chosen.discarding, bool(chosen.error)) == (True, True)
+    await house.backend.dead_letters.discard(house.ada, [two], reason="somebody else was quicker")
+    await chosen.discard({"reason": "a test"})
+    assert "already" in chosen.error
+    chosen.tick(two, False)
+    await chosen.discard({"reason": "a test"})
+    assert (chosen.discarding, chosen.told) == (False, "1 discarded.")
+    chosen.tick(three, True)
+    await chosen.replay()
+    assert chosen.told == "None was sent. 1 cannot be sent: open each to see why."
+
+
+async def test_letters_of_another_tenant_cannot_be_chosen(sqlite_installation: Installation) -> None:
+    """IDN-2."""
+    house = sqlite_installation
+    [bobs] = await given_up(house, house.bob, 1)
+    chosen = await Tab(house.ada_cookie, LIST).state(ChosenState)
+    chosen.tick(bobs, True)
+    with pytest.raises(NotFound):
+        await chosen.discard({"reason": "not mine"})
+    await chosen.replay()
+    assert chosen.told.startswith("None was sent.")
+    assert [letter.status for letter in await house.backend.dead_letters.letters(house.bob)] == ["WAITING"]
 
 
 async def test_a_letter_is_checked_mended_and_sent_again(sqlite_installation: Installation) -> None:

@@ -122,6 +122,15 @@ class DeadLetters:
             yield progress
             await asyncio.sleep(max(0.0, began + (done + failures) / per_s - time.monotonic()))
 
+    async def replay_these(self, caller: Caller, letters: Sequence[int]) -> Progress:
+        """Replay these, at most 200, the oldest first; what cannot be sent, or waits no more, is counted as failed."""
+        caller.require(Permission.BUS_REPAIR)
+        wanted = sorted(set(letters))
+        if len(wanted) > _MOST:
+            raise Invalid(f"At most {_MOST} are replayed together.", field="letters")
+        failed = await self._replay_together(caller, wanted) if wanted else 0
+        return Progress(total=len(wanted), done=len(wanted) - failed, failed=failed)
+
     async def discard(self, caller: Caller, letters: Sequence[int], *, reason: str) -> None:
         """Give letters that wait up for good; they stay in the list with who did it and why.
 

@@ -320,6 +320,24 @@ async def send(bus: BusService, message: Message) -> None:
     await bus._bus.publish([message])  # pyright: ignore[reportPrivateUsage]
 
 
+@pytest.mark.usefixtures("relay")
+async def test_chosen_letters_are_replayed_and_those_of_others_are_not(bus: BusService, letters: DeadLetters) -> None:
+    """BUS-4 IDN-2."""
+    flawed = Flawed(1, 2, 3)
+    await bus.subscribe("flawed", {START: flawed}, retries=rules.Retries(attempts=1))
+    await bus.emit(*[start_run(number) for number in (1, 2, 3)])
+    first, second, third = await given_up(letters, 3)
+    flawed.mend()
+    stolen = await letters.replay_these(STRANGER, [first.id, second.id])
+    assert (stolen.done, stolen.failed) == (0, 2)
+    told = await letters.replay_these(REPAIRER, [third.id, first.id, first.id, 10**9])
+    assert (told.total, told.done, told.failed) == (3, 2, 1)
+    await until(lambda: flawed.inputs == {"k": [1, 3]})
+    assert [letter.id for letter in await given_up(letters)] == [second.id]
+    with pytest.raises(Invalid):
+        await letters.replay_these(REPAIRER, range(201))
+
+
 _HOSTILE = {
     "a number that no database holds": ({rules.REPLAY_OF: "9" * 30}, "k", b"{"),
     "a number of another script": ({rules.REPLAY_OF: "٣"}, "k", b"{"),
