@@ -2,7 +2,18 @@
 
 import importlib.util
 
-_TOPICS = ("skips", "postgres", "database", "valkey", "kafka", "model_stub", "engine", "app", "clock")
+_TOPICS = (
+    "skips",
+    "examples",
+    "postgres",
+    "database",
+    "valkey",
+    "kafka",
+    "model_stub",
+    "engine",
+    "app",
+    "clock",
+)
 
 pytest_plugins = [
     f"tests.fixtures.{topic}" for topic in _TOPICS if importlib.util.find_spec(f"tests.fixtures.{topic}") is not None
