@@ -4,6 +4,7 @@ import importlib.util
 
 _TOPICS = (
     "skips",
+    "side_by_side",
     "examples",
     "postgres",
     "database",

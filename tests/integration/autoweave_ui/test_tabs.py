@@ -210,7 +210,7 @@ def every_state(kind: type[BaseState] = rx.State) -> Iterator[type[BaseState]]:
         yield from every_state(below)
 
 
-@pytest.mark.parametrize("kind", list(every_state()), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", sorted(every_state(), key=str), ids=lambda kind: kind.__name__)
 async def test_every_state_of_the_pages_can_be_stored(kind: type[BaseState]) -> None:
     token = TabToken(ident="t", cls=kind, key=b"k" * 32)
     state = kind(init_substates=False, _reflex_internal_init=True)
