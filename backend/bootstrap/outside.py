@@ -37,11 +37,16 @@ def open_live(settings: Settings) -> LiveStore:
     return ValkeyLive(settings.redis_url, namespace=settings.namespace)
 
 
-def open_bus(settings: Settings) -> Bus:
-    """Return the bus: Kafka where its URL is set, else streams on the same server as the live store."""
+def open_bus(settings: Settings, *, named: bool = False) -> Bus:
+    """Return the bus: Kafka where its URL is set, else streams on the same server as the live store.
+
+    Args:
+        named: whether this process has a name of its own that it keeps over restarts.
+    """
     if settings.bus_url:
         # aiokafka costs 15 MB and 0.2 s, which the embedded default need not pay.
         from backend.adapters.kafka.bus import KafkaBus
+        from backend.adapters.kafka.options import KafkaOptions
         from backend.adapters.kafka.urls import KafkaSecurity
 
         security = KafkaSecurity(
@@ -57,7 +62,8 @@ def open_bus(settings: Settings) -> Bus:
         )
         # The topics of the catalogue and the groups begin with "aw." already.
         prefix = "" if settings.namespace == "aw" else f"{settings.namespace}."
-        return KafkaBus(settings.bus_url, namespace=prefix, security=security)
+        options = KafkaOptions(return_s=settings.bus_restart if named else 0)
+        return KafkaBus(settings.bus_url, namespace=prefix, security=security, options=options)
     from backend.adapters.valkey.bus import ValkeyBus
 
     return ValkeyBus(settings.redis_url, namespace=settings.namespace)

@@ -130,6 +130,13 @@ def number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def restart(value: str) -> int:
+    """0, or seconds that a broker takes for a session unless it is told otherwise."""
+    if value != "0" and not (value.isdecimal() and 6 <= int(value) <= 1800):
+        raise ValueError("Use 0, or a number from 6 to 1800, such as 60.")
+    return int(value)
+
+
 def share(value: str) -> float:
     """A number from 0 to 1."""
     try:

@@ -98,6 +98,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="Password of that key, when it is encrypted.",
         secret=True,
     ),
+    _ours(
+        "bus_restart",
+        "0",
+        parsers.restart,
+        "Seconds for which a stopped worker's partitions on Kafka wait for its return by the same --member; 0: not.",
+    ),
     _ours("model", "offline", parsers.model, "openai:<name>, anthropic:<name>, ollama:<name> or offline."),
     _ours("log_format", "plain", parsers.one_of("plain", "json"), "plain for people, json for machines."),
     _ours("web_workers", "1", parsers.number(1, 64), "Processes that serve pages and the API."),
@@ -177,6 +183,7 @@ class Settings:
     bus_cert_file: str
     bus_key_file: str
     bus_key_password: str
+    bus_restart: int
     model: str
     log_format: Literal["plain", "json"]
     web_workers: int

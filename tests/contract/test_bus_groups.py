@@ -248,3 +248,39 @@ async def test_a_group_is_deleted_once_it_has_no_members(bus: Bus) -> None:
     again = await join(bus)
     await received(again, 1)
     await bus.delete_group("aw.nobody")
+
+
+async def test_the_members_of_a_group_are_told_with_what_they_own(bus: Bus, mesh: Mesh) -> None:
+    """BUS-1 BUS-10: name, host and partitions, as long as they are members."""
+    assert await bus.members("aw.test") == []
+    await bus.create_topic("more", partitions=2)
+    one, two = await join(bus), await join(await mesh.make(), member="two")
+    await _shared(one, two)
+
+    async def told(*sinks: Collector) -> bool:
+        return [set(member.partitions) for member in await bus.members("aw.test")] == [sink.owned for sink in sinks]
+
+    await until(lambda: told(one, two), DEADLINE_S)
+    members = await bus.members("aw.test")
+    assert [member.name for member in members] == ["one", "two"]
+    assert all(member.host for member in members)
+    assert two.reader is not None
+    await two.reader.stop()
+    await until(lambda: len(one.owned) == PARTITIONS, DEADLINE_S)
+    await until(lambda: told(one), DEADLINE_S)
+    assert await bus.members("aw.other") == []
+
+
+@pytest.mark.crash
+async def test_a_killed_member_is_told_no_longer(bus: Bus, mesh: Mesh) -> None:
+    """BUS-10."""
+    await publish(bus, [message(key, number) for number in range(5) for key in KEYS])
+    async with _child(mesh) as child:
+        await _said(child)
+        assert [member.name for member in await bus.members("aw.test")] == ["child"]
+        child.kill()
+
+    async def gone() -> bool:
+        return await bus.members("aw.test") == []
+
+    await until(gone, DEADLINE_S)

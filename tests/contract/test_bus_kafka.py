@@ -1,6 +1,9 @@
 """What only Kafka has: partitions that grow, members that are expelled, other clients."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -10,11 +13,27 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from backend.adapters.kafka.bus import KafkaBus
 from backend.foundation.bus.ports import Message
-from tests.contract.members import DEADLINE_S, PARTITIONS, join, message, publish, received
-from tests.fixtures.kafka import Broker, BusFactory
+from backend.foundation.kernel.errors import Invalid
+from tests.contract.members import DEADLINE_S, PARTITIONS, Collector, join, message, publish, received
+from tests.fixtures.kafka import SHORT, Broker, BusFactory
 from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.contract
+
+
+@pytest_asyncio.fixture
+async def staying(kafka_broker: Broker, kafka_namespace: str) -> AsyncGenerator[Callable[[], Awaitable[KafkaBus]]]:
+    """Makes buses whose members have 8 s to come back."""
+    async with AsyncExitStack() as stack:
+
+        async def make() -> KafkaBus:
+            options = replace(SHORT, return_s=8.0)
+            bus = KafkaBus(kafka_broker.url, namespace=kafka_namespace, options=options)
+            stack.push_async_callback(bus.close)
+            await bus.start()
+            return bus
+
+        yield make
 
 
 @pytest_asyncio.fixture
@@ -116,3 +135,62 @@ async def test_other_clients_of_kafka_read_and_write_the_same_events(
     assert sink.values("key-7") == ["ours", "theirs"]
     await consumer.stop()
     await producer.stop()
+
+
+def _shared(*sinks: Collector) -> bool:
+    return all(sink.owned for sink in sinks) and sum(len(sink.owned) for sink in sinks) == PARTITIONS
+
+
+async def test_a_member_that_comes_back_by_its_name_has_its_partitions_and_no_other_moves(
+    bus: KafkaBus, staying: Callable[[], Awaitable[KafkaBus]]
+) -> None:
+    """BUS-1 OPS-2: static membership, over the restart of each in turn; what was written meanwhile is read."""
+    homes = {name: await staying() for name in ("one", "two")}
+    sinks = {name: await join(home, member=name) for name, home in homes.items()}
+    await until(lambda: _shared(*sinks.values()), DEADLINE_S)
+    before = {member.name: member.partitions for member in await bus.members("aw.test")}
+    for name, other in (("one", "two"), ("two", "one")):
+        calls = len(sinks[other].calls)
+        await homes[name].close()
+        await publish(bus, [message(f"k{number}", name) for number in range(20)])
+        homes[name] = await staying()
+        sinks[name] = await join(homes[name], member=name)
+        await until(lambda text=name: sum(sink.values().count(text) for sink in sinks.values()) >= 20, DEADLINE_S)
+        assert len(sinks[other].calls) == calls
+        assert {member.name: member.partitions for member in await bus.members("aw.test")} == before
+
+
+async def test_a_member_that_does_not_come_back_is_missed_after_its_time(
+    staying: Callable[[], Awaitable[KafkaBus]],
+) -> None:
+    """BUS-1."""
+    home, other = await staying(), await staying()
+    await home.create_topic("orders", partitions=PARTITIONS)
+    one, two = await join(home, member="one"), await join(other, member="two")
+    await until(lambda: _shared(one, two), DEADLINE_S)
+    await home.close()
+    await until(lambda: len(two.owned) == PARTITIONS, DEADLINE_S + 8)
+
+
+async def test_two_members_of_one_name_share_instead_of_putting_each_other_out(
+    bus: KafkaBus, staying: Callable[[], Awaitable[KafkaBus]]
+) -> None:
+    """BUS-3: the one that is put out, as one that hung is when it wakes up, goes on without the name."""
+    first = await join(await staying(), member="same")
+    second = Collector()
+    second.reader = await (await staying()).read("aw.test", ["orders"], second, member="same")
+    await until(lambda: "lost" in first.names() and _shared(first, second), DEADLINE_S)
+    calls = (len(first.calls), len(second.calls))
+    await publish(bus, [message(f"k{number}", number) for number in range(40)])
+    await until(lambda: len(first.deliveries) + len(second.deliveries) >= 40, DEADLINE_S)
+    with pytest.raises(TimeoutError):
+        await until(lambda: (len(first.calls), len(second.calls)) != calls, 3)
+
+
+async def test_a_member_whose_name_kafka_would_refuse_is_told(staying: Callable[[], Awaitable[KafkaBus]]) -> None:
+    """BUS-1."""
+    home = await staying()
+    await home.create_topic("orders", partitions=1)
+    for name in ("", "a b", "é", "x" * 250, "a\0b"):
+        with pytest.raises(Invalid, match="no name for a member"):
+            await home.read("aw.test", ["orders"], Collector(), member=name)

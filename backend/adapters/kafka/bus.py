@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 from backend.adapters.kafka.clients import Clients
 from backend.adapters.kafka.failures import FAILURES, translate
 from backend.adapters.kafka.health import diagnose
-from backend.adapters.kafka.names import Names
+from backend.adapters.kafka.names import Names, is_legal
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.reader import KafkaReader
 from backend.adapters.kafka.records import Partitions
@@ -19,8 +19,8 @@ from backend.adapters.kafka.topics import Topics
 from backend.adapters.kafka.urls import KafkaSecurity, parse_url
 from backend.adapters.kafka.watch import Watches
 from backend.adapters.kafka.writer import Writer
-from backend.foundation.bus.ports import BusHealth, Delivery, Message, Reader, Sink, TopicInfo
-from backend.foundation.kernel.errors import AutoWeaveError, NotFound, Unavailable
+from backend.foundation.bus.ports import BusHealth, Delivery, MemberInfo, Message, Partition, Reader, Sink, TopicInfo
+from backend.foundation.kernel.errors import AutoWeaveError, Invalid, NotFound, Unavailable
 
 _HEALTH_S = 2.0
 _DIAGNOSE_S = 1.0
@@ -88,12 +88,18 @@ class KafkaBus:
             named = ", ".join(sorted(natives[native] for native in missing))
             raise NotFound(f"There is no topic {named}.", hint="Create it before reading from it.")
         name = self._names.native(group)
+        if self._options.return_s and not is_legal(member):
+            raise Invalid(
+                f"{member!r} is no name for a member.", hint="Use letters, digits, dots, dashes, underscores."
+            )
         reader = KafkaReader(
             name,
             list(natives),
             Partitions(natives),
             sink,
-            connect=lambda: self._clients.member(name, member),
+            connect=lambda stays: self._clients.member(name, member, stays=stays),
+            stays=self._options.return_s > 0,
+            taken=lambda: self._is_taken(name, member),
             options=self._options,
             ended=self._readers.discard,
         )
@@ -153,6 +159,14 @@ class KafkaBus:
             lag[self._names.own(at.topic) or at.topic] += max(end - done, 0)
         return lag
 
+    async def members(self, group: str) -> list[MemberInfo]:
+        """See `Bus.members`; the host is the address that the broker sees."""
+        members = [
+            MemberInfo(name=name, host=host.removeprefix("/"), partitions=tuple(sorted(map(self._own, owned))))
+            for name, host, owned in await self._topics.members(self._names.native(group))
+        ]
+        return sorted(members, key=lambda member: member.name)
+
     async def delete_group(self, group: str) -> None:
         """See `Bus.delete_group`."""
         await self._topics.delete_group(self._names.native(group))
@@ -175,6 +189,13 @@ class KafkaBus:
     async def _ends(self, counts: Mapping[str, int]) -> dict[TopicPartition, int]:
         partitions = [TopicPartition(native, number) for native, count in counts.items() for number in range(count)]
         return await self._topics.ends(partitions) if partitions else {}
+
+    def _own(self, native: TopicPartition) -> Partition:
+        return Partition(self._names.own(native.topic) or native.topic, native.partition)
+
+    async def _is_taken(self, native: str, member: str) -> bool:
+        """Whether a member of the group goes by that name; asked by one that is none any more."""
+        return any(client == member for client, _, _ in await self._topics.members(native))
 
     async def _exists(self, native: str) -> bool:
         return native in await self._topics.all()

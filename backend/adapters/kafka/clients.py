@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.abc import AbstractTokenProvider, ConsumerRebalanceListener
@@ -28,6 +28,8 @@ _FETCH_WAIT_MS = 200
 _FETCH_BYTES = 512 * 1024
 _NO_GENERATION = -1
 _NO_COORDINATOR = (14, 15, 16)
+# Members may be programs of others, and what they say of themselves anything.
+_NOT_READABLE = (ValueError, TypeError, IndexError, OverflowError, AttributeError)
 
 
 class Batch(Protocol):
@@ -120,13 +122,14 @@ class ConfigsAnswer(Protocol):
     resources: list[tuple[int, str, int, str, list[tuple[str, str | None, bool, int]]]]
 
 
+Member: TypeAlias = tuple[str, str, str, bytes, bytes]
+"""A member of a group: id, client, host, metadata, assignment."""
+
+
 class GroupsAnswer(Protocol):
-    """Groups, each as (error code, name, state, protocol type, protocol, members).
+    """Groups, each as (error code, name, state, protocol type, protocol, members)."""
 
-    A member is (id, client, host, metadata, assignment).
-    """
-
-    groups: list[tuple[int, str, str, str, str, list[tuple[str, str, str, bytes, bytes]]]]
+    groups: list[tuple[int, str, str, str, str, list[Member]]]
 
 
 class DeletedGroupsAnswer(Protocol):
@@ -152,6 +155,10 @@ class Admin(Protocol):
 
 class _MemberMetadata(Protocol):
     subscription: list[str]
+
+
+class _MemberAssignment(Protocol):
+    def partitions(self) -> list[TopicPartition]: ...
 
 
 class _Connection(TypedDict):
@@ -226,15 +233,19 @@ class Clients:
         )
         return cast(Producer, made)
 
-    def member(self, group: str, client: str) -> Consumer:
-        """Return a consumer that will join the group; partitions without a committed position start at the earliest."""
+    def member(self, group: str, client: str, *, stays: bool) -> Consumer:
+        """Return a consumer that will join the group; partitions without a committed position start at the earliest.
+
+        One that ``stays`` is a static member: whoever joins by its name has its partitions, and nobody else moves.
+        """
         options = self._options
         made = AIOKafkaConsumer(
             **self._connection(client),
             group_id=group,
+            group_instance_id=client if stays else None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=_ms(options.session_s),
+            session_timeout_ms=_ms(options.return_s if stays else options.session_s),
             heartbeat_interval_ms=_ms(options.heartbeat_s),
             rebalance_timeout_ms=_ms(options.rebalance_s),
             # The group answers a join only after all have let go, or after the rebalance timeout.
@@ -295,9 +306,19 @@ async def delete_group(admin: Admin, group: str) -> int:
 
 
 def subscription(metadata: bytes) -> list[str]:
-    """Return the topics in a member's metadata."""
-    decoded = cast(_MemberMetadata, ConsumerProtocol.METADATA.decode(metadata))
-    return decoded.subscription
+    """Return the topics in a member's metadata; none where it is no metadata, as between two generations."""
+    try:
+        return cast(_MemberMetadata, ConsumerProtocol.METADATA.decode(metadata)).subscription
+    except _NOT_READABLE:
+        return []
+
+
+def assignment(given: bytes) -> list[TopicPartition]:
+    """Return the partitions in a member's assignment; none where it is no assignment, as between two generations."""
+    try:
+        return cast(_MemberAssignment, ConsumerProtocol.ASSIGNMENT.decode(given)).partitions()
+    except _NOT_READABLE:
+        return []
 
 
 def is_member(consumer: Consumer) -> bool:
@@ -305,6 +326,11 @@ def is_member(consumer: Consumer) -> bool:
     # Nothing public tells an expulsion from a rebalance: the library calls the same listener for both.
     coordinator = getattr(consumer, "_coordinator", None)
     return getattr(coordinator, "generation", _NO_GENERATION) != _NO_GENERATION
+
+
+def leave_the_name(consumer: Consumer) -> None:
+    """Let it join as nobody in particular from now on: another member goes by its name."""
+    vars(vars(consumer)["_coordinator"])["_group_instance_id"] = None
 
 
 def connections_of(consumer: Consumer) -> Connections:

@@ -7,6 +7,11 @@ from backend.foundation.kernel.errors import Invalid
 _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
+def is_legal(name: str) -> bool:
+    """Whether Kafka takes it for a name."""
+    return _LEGAL.fullmatch(name) is not None
+
+
 class Names:
     """Prefixes names with a namespace, so that several installations share a broker.
 

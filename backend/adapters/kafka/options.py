@@ -13,6 +13,8 @@ class KafkaOptions:
         publish_s: how long a message waits for the broker's acknowledgement.
         commit_s: how long a commit does.
         session_s: how long a member may be silent before the group gives its partitions away.
+        return_s: how long the partitions of a member that stopped or died wait for its return by the same name (Kafka's
+            static membership); 0: they go to the others at once, or after ``session_s``.
         revoke_s: how long a sink may take to let go of partitions.
         rebalance_s: how long the group waits for its members to join again; above ``revoke_s``.
         discover_s: how long a watcher may need to notice a new partition (it misses none of its messages).
@@ -29,6 +31,7 @@ class KafkaOptions:
     publish_s: float = 8.0
     commit_s: float = 4.0
     session_s: float = 10.0
+    return_s: float = 0.0
     revoke_s: float = 6.0
     rebalance_s: float = 15.0
     discover_s: float = 5.0

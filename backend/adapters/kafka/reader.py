@@ -9,14 +9,14 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import TopicPartition
 
-from backend.adapters.kafka.clients import Consumer, heed_given_up_commits, is_member
+from backend.adapters.kafka.clients import Consumer, heed_given_up_commits, is_member, leave_the_name
 from backend.adapters.kafka.ending import end_consumer
 from backend.adapters.kafka.failures import FAILURES, answered
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.records import Partitions, decode_all
 from backend.foundation.bus.ports import Partition, Sink
 from backend.foundation.kernel.backoff import Backoff
-from backend.foundation.kernel.errors import Fenced
+from backend.foundation.kernel.errors import Fenced, Unavailable
 
 _log = structlog.get_logger(__name__)
 _POLL_MS = 500
@@ -33,7 +33,9 @@ class KafkaReader:
         topics: the broker's names of the topics.
         partitions: our names of partitions.
         sink: who reads.
-        connect: makes a consumer of the group, not started.
+        connect: makes a consumer of the group, not started; told whether it is to stay a member over a restart.
+        stays: whether it is, as long as nobody else goes by its name.
+        taken: whether somebody does; asked when the group knows this member no longer.
         options: times and sizes.
         ended: called once, when the reader has stopped.
     """
@@ -45,7 +47,9 @@ class KafkaReader:
         partitions: Partitions,
         sink: Sink,
         *,
-        connect: Callable[[], Consumer],
+        connect: Callable[[bool], Consumer],
+        stays: bool,
+        taken: Callable[[], Awaitable[bool]],
         options: KafkaOptions,
         ended: Callable[["KafkaReader"], None],
     ) -> None:
@@ -54,6 +58,9 @@ class KafkaReader:
         self._partitions = partitions
         self._sink = sink
         self._connect = connect
+        self._stays = stays
+        self._taken = taken
+        self._joined_before = False
         self._options = options
         self._ended = ended
         self._consumer: Consumer | None = None
@@ -111,12 +118,12 @@ class KafkaReader:
         return [native for native in map(self._partitions.native, partitions) if native in assigned]
 
     async def _joined(self) -> Consumer:
-        consumer = self._connect()
+        consumer = self._connect(self._stays)
         async with AsyncExitStack() as undo:
             undo.push_async_callback(end_consumer, consumer)
             await consumer.start()
             undo.pop_all()
-        self._consumer = consumer
+        self._consumer, self._joined_before = consumer, False
         heed_given_up_commits(consumer)
         # Subscribing after the start does not wait for partitions, which may take as long as others hold them.
         consumer.subscribe(self.topics, listener=_Listener(self, consumer))
@@ -160,15 +167,30 @@ class KafkaReader:
 
     async def on_revoked(self, consumer: Consumer) -> None:
         """The group asks for the partitions back, or has given them away already."""
-        if consumer is self._consumer:
-            await self._let_go(self._sink.revoked if is_member(consumer) else self._sink.lost)
+        if consumer is not self._consumer:
+            return
+        member = is_member(consumer)
+        await self._let_go(self._sink.revoked if member else self._sink.lost)
+        if self._stays and self._joined_before and not member:
+            await self._keep_or_leave_the_name(consumer)
+
+    async def _keep_or_leave_the_name(self, consumer: Consumer) -> None:
+        """Two of one name would put each other out for ever: who is put out goes on without it."""
+        try:
+            taken = await self._taken()
+        except Unavailable:
+            return
+        if taken:
+            self._stays = False
+            leave_the_name(consumer)
+            _log.error("bus.name_taken", group=self.group, hint="Give each worker a --member of its own.")
 
     async def on_assigned(self, consumer: Consumer, partitions: Iterable[TopicPartition]) -> None:
         """The group has given partitions to this member."""
         async with self._turn:
             if consumer is not self._consumer or self._stopping:
                 return
-            self._owned = frozenset(partitions)
+            self._owned, self._joined_before = frozenset(partitions), True
             await self._sink.assigned(sorted(map(self._partitions.own, self._owned)))
             self._settled.set()
 

@@ -19,7 +19,9 @@ from backend.adapters.kafka.clients import (
     Admin,
     Clients,
     Consumer,
+    Member,
     TopicFacts,
+    assignment,
     delete_group,
     new_topic,
     subscription,
@@ -127,11 +129,16 @@ class Topics:
 
     async def subscribed(self, group: str) -> set[str]:
         """Return the topics that the members of the group read now."""
+        return {topic for member in await self._members(group) for topic in subscription(member[3])}
+
+    async def members(self, group: str) -> list[tuple[str, str, list[TopicPartition]]]:
+        """Return client name, host and partitions of each member of the group."""
+        return [(client, host, assignment(given)) for _, client, host, _, given in await self._members(group)]
+
+    async def _members(self, group: str) -> list[Member]:
         async with self._asking(f"ask for the members of {group!r}") as admin:
             answers = await _coordinated(lambda: admin.describe_consumer_groups([group]))
-        members = [member for answer in answers for found in answer.groups for member in found[5]]
-        # A member between two generations has no metadata yet.
-        return {topic for member in members if member[3] for topic in subscription(member[3])}
+        return [member for answer in answers for found in answer.groups for member in found[5]]
 
     async def delete_group(self, group: str) -> None:
         """Delete a group that has no members; one that does not exist is fine."""

@@ -16,7 +16,7 @@ from backend.adapters.valkey.publisher import Publisher
 from backend.adapters.valkey.reader import ValkeyReader
 from backend.adapters.valkey.server import Line, Server
 from backend.adapters.valkey.topics import Topics, count_of, pairs
-from backend.foundation.bus.ports import BusHealth, Delivery, Message, Partition, Sink, TopicInfo
+from backend.foundation.bus.ports import BusHealth, Delivery, MemberInfo, Message, Partition, Sink, TopicInfo
 from backend.foundation.kernel.errors import NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -128,6 +128,9 @@ class ValkeyBus:
                 for number, count in counts.items()
             )
         return lags
+
+    async def members(self, group: str) -> list[MemberInfo]:
+        return await self._topics.members(group)
 
     async def delete_group(self, group: str) -> None:
         await self._topics.delete_group(group)

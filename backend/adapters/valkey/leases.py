@@ -1,5 +1,6 @@
 """A member's leases: kept, taken, given back, and the proof of ownership with which a cursor is moved."""
 
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from backend.adapters.valkey.server import Argument, Line, Reply, Server
 from backend.adapters.valkey.topics import Topics
 from backend.foundation.bus.ports import Partition
 from backend.foundation.kernel.errors import Fenced
+
+_HOST = socket.gethostname()
 
 
 @dataclass(slots=True)
@@ -113,7 +116,7 @@ class Leases:
 
     async def _balance(self, topic: str, count: int, change: Change) -> None:
         held = sorted((p for p in self._epochs if p.topic == topic), key=lambda p: (p in self._leaving, p.number))
-        arguments: list[Argument] = [self._member, self._group, self._ttl_ms, count, self.channel]
+        arguments: list[Argument] = [self._member, self._group, self._ttl_ms, count, self.channel, _HOST]
         for partition in held:
             arguments += (partition.number, self._epochs[partition])
         keys = [self._state(topic), self._members(topic), self._server.key("groups", topic)]

@@ -7,7 +7,8 @@ Keys, after the name space (``<p>`` is a partition's number):
 ``t:<topic>:<p>``     stream    fields ``k`` key, ``h`` headers as JSON, ``v`` value; id ``<ms>-<count>``
 ``end:<topic>``       hash      ``<p>`` -> id of the last message ever written
 ``groups:<topic>``    sorted    group -> when a member of it was last alive, in ms
-``g:<group>:<topic>`` hash      ``o<p>`` owner, ``e<p>`` epoch, ``u<p>`` lease's end in ms, ``c<p>`` cursor
+``g:<group>:<topic>`` hash      ``o<p>`` owner, ``e<p>`` epoch, ``u<p>`` lease's end in ms, ``c<p>`` cursor,
+                                ``h<member>`` the member's host
 ``m:<group>:<topic>`` sorted    member -> until when it counts as alive, in ms
 ====================  ========  ========================================================================
 
@@ -73,15 +74,18 @@ redis.call('UNLINK', KEYS[2], ns .. ':end:' .. topic)
 return redis.call('HDEL', KEYS[1], topic)
 """)
 
-# KEYS: group's hash, members, groups of the topic. ARGV: member, group, lease in ms, partitions, channel to tell, then
-# partition and epoch of each lease held, those about to be given back last.
+# KEYS: group's hash, members, groups of the topic. ARGV: member, group, lease in ms, partitions, channel to tell, host,
+# then partition and epoch of each lease held, those about to be given back last.
 # Returns {lost, to give back, taken as [partition, epoch, cursor], members}.
 BALANCE = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local me, ttl, count = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZADD', KEYS[3], now, ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
+  redis.call('ZREM', KEYS[2], gone)
+  redis.call('HDEL', KEYS[1], 'h' .. gone)
+end
 -- Nobody is alive for longer than a lease from now: the clock was put back, and all terms begin again.
 local late = now + ttl + 1000
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. late, '+inf')) do
@@ -92,12 +96,13 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. late, '+inf'
   end
 end
 if redis.call('ZADD', KEYS[2], now + ttl, me) == 1 then redis.call('PUBLISH', ARGV[5], me) end
+redis.call('HSET', KEYS[1], 'h' .. me, ARGV[6])
 local members = redis.call('ZRANGE', KEYS[2], 0, -1)
 table.sort(members)
 local rank = 0
 for i, member in ipairs(members) do if member == me then rank = i end end
 local held, mine, lost = {}, {}, {}
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local n = ARGV[i]
   local state = redis.call('HMGET', KEYS[1], 'o' .. n, 'e' .. n)
   if state[1] == me and state[2] == ARGV[i + 1] then
@@ -135,7 +140,10 @@ for i = 4, #ARGV, 2 do
   local state = redis.call('HMGET', KEYS[1], 'o' .. n, 'e' .. n)
   if state[1] == me and state[2] == ARGV[i + 1] then redis.call('HSET', KEYS[1], 'o' .. n, '', 'u' .. n, 0) end
 end
-if ARGV[2] == '1' then redis.call('ZREM', KEYS[2], me) end
+if ARGV[2] == '1' then
+  redis.call('ZREM', KEYS[2], me)
+  redis.call('HDEL', KEYS[1], 'h' .. me)
+end
 redis.call('PUBLISH', ARGV[3], me)
 """)
 

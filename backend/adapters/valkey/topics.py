@@ -1,5 +1,6 @@
 """The topics of a name space: made, deleted, described and trimmed."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import cast
 
@@ -7,7 +8,7 @@ import msgspec
 
 from backend.adapters.valkey.scripts import CREATE, DELETE, TRIM
 from backend.adapters.valkey.server import Reply, Server
-from backend.foundation.bus.ports import TopicInfo
+from backend.foundation.bus.ports import MemberInfo, Partition, TopicInfo
 from backend.foundation.bus.rules import KEEP_MESSAGES, KEEP_MS
 from backend.foundation.kernel.errors import Conflict
 
@@ -65,13 +66,46 @@ class Topics:
     async def delete_group(self, group: str) -> None:
         """Forget a group's positions in all topics; raise `Conflict` while one of its members is alive."""
         await self._load()
-        clock = cast("list[bytes]", await self._server.call("TIME"))
+        now = await self._now_ms()
         for name in self._known:
-            members = self._server.key("m", group, name)
-            if await self._server.call("ZCOUNT", members, int(clock[0]) * 1000, "+inf"):
+            members = self._members(group, name)
+            if await self._server.call("ZCOUNT", members, now, "+inf"):
                 raise Conflict(f"The group {group!r} has members.", hint="Stop its consumers first.")
             await self._server.call("ZREM", self._server.key("groups", name), group)
-            await self._server.call("UNLINK", self._server.key("g", group, name), members)
+            await self._server.call("UNLINK", self._state(group, name), members)
+
+    async def members(self, group: str) -> list[MemberInfo]:
+        """Return who is alive in a group, of all topics, with the leases that hold."""
+        await self._load()
+        now = await self._now_ms()
+        hosts: dict[str, str] = {}
+        owned: dict[str, list[Partition]] = defaultdict(list)
+        for name, found in sorted(self._known.items()):
+            alive = cast(
+                "list[bytes]", await self._server.call("ZRANGEBYSCORE", self._members(group, name), now, "+inf")
+            )
+            if not alive:
+                continue
+            state = {
+                k.decode(): v.decode() for k, v in pairs(await self._server.call("HGETALL", self._state(group, name)))
+            }
+            hosts |= {member: state.get(f"h{member}", "") for member in map(bytes.decode, alive)}
+            for number in range(found.partitions):
+                if int(state.get(f"u{number}", "0")) > now:
+                    owned[state.get(f"o{number}", "")].append(Partition(name, number))
+        return [
+            MemberInfo(name=member, host=hosts[member], partitions=tuple(owned[member])) for member in sorted(hosts)
+        ]
+
+    def _state(self, group: str, topic: str) -> str:
+        return self._server.key("g", group, topic)
+
+    def _members(self, group: str, topic: str) -> str:
+        return self._server.key("m", group, topic)
+
+    async def _now_ms(self) -> int:
+        clock = cast("list[bytes]", await self._server.call("TIME"))
+        return int(clock[0]) * 1000
 
     async def partitions(self, name: str) -> int:
         """Return how many partitions a topic has, 0 when there is no such topic."""

@@ -1,6 +1,8 @@
 """Which processes `autoweave run all` keeps alive, and how each is started."""
 
+import hashlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Sequence
 
@@ -54,15 +56,25 @@ class Plan:
         """All that happens behind the pages."""
         count = self._settings.workers
         names = [f"worker-{n}" if count > 1 else "worker" for n in range(1, count + 1)]
-        return [self._child(name, _worker(self._gate), inherited=(self._gate,)) for name in names]
+        return [
+            self._child(name, _worker(self._gate, self._member(number)), inherited=(self._gate,))
+            for number, name in enumerate(names)
+        ]
+
+    def _member(self, number: int) -> str:
+        """Name a worker on the bus; where its partitions wait for it, the name is the same at the next start."""
+        if not self._settings.bus_restart:
+            return new_id("mbr")
+        place = hashlib.sha256(os.fsencode(self._settings.data)).hexdigest()[:8]
+        return f"{socket.gethostname()[:100]}-{place}-{number}"
 
     def _child(self, name: str, command: Command, *, inherited: tuple[int, ...] = ()) -> Child:
         output = Output(name) if self._settings.log_format == "plain" else None
         return Child(name, command, self._environment, inherited=inherited, output=output)
 
 
-def _worker(gate: int) -> Command:
-    before, member = "", new_id("mbr")
+def _worker(gate: int, member: str) -> Command:
+    before = ""
 
     def command(notice: int) -> list[str]:
         # The new process has at once what the old one held, of runs and of the bus, instead of waiting for its leases

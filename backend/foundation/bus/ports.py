@@ -88,6 +88,15 @@ class TopicInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberInfo:
+    """Who reads for a group: ``name`` as given to `Bus.read`, ``host`` as the broker knows it, and what it owns now."""
+
+    name: str
+    host: str
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BusHealth:
     """Whether the broker answers, how fast, and what to do when it does not."""
 
@@ -143,6 +152,10 @@ class Bus(Protocol):
 
     async def lag(self, group: str) -> dict[str, int]:
         """Return how many messages of each topic the group has not committed yet."""
+        ...
+
+    async def members(self, group: str) -> list[MemberInfo]:
+        """Return who reads for the group now, by name; nobody for a group that is not known."""
         ...
 
     async def delete_group(self, group: str) -> None:

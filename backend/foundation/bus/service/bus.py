@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus import repository
-from backend.foundation.bus.ports import Bus, BusHealth, Delivery, Message, Partition, Reader, TopicInfo
+from backend.foundation.bus.ports import Bus, BusHealth, Delivery, MemberInfo, Message, Partition, Reader, TopicInfo
 from backend.foundation.bus.rules import PARTITIONS, Retries, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
@@ -195,6 +195,10 @@ class BusService:
     async def lag(self, *consumers: str) -> dict[str, dict[str, int]]:
         """Return how many messages of each topic these consumers, by default this process's, have not done yet."""
         return {name: await self._bus.lag(group_of(name)) for name in consumers or self._consumers}
+
+    async def members(self, *consumers: str) -> dict[str, list[MemberInfo]]:
+        """Return who reads for each of these consumers now: processes of every machine."""
+        return {name: await self._bus.members(group_of(name)) for name in consumers}
 
     async def health(self) -> BusHealth:
         """Ask the broker, within 2 s; never raises."""
