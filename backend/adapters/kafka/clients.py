@@ -18,6 +18,7 @@ from backend.adapters.kafka.introduction import introduce
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.quiet import quieten
 from backend.adapters.kafka.records import Headers, Record
+from backend.adapters.kafka.unreadable import tolerate
 from backend.adapters.kafka.urls import KafkaSecurity, KafkaTarget, tls_context
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class Clients:
     def __init__(self, target: KafkaTarget, security: KafkaSecurity, options: KafkaOptions, client: str) -> None:
         self.target = target
         quieten()
+        tolerate()
         self._options = options
         self._security = security
         self._tls = tls_context(security) if target.tls else None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError, UnknownTopicOrPartitionError
 
 from backend.adapters.kafka.clients import Batch, Clients, Producer
 from backend.adapters.kafka.failures import FAILURES, translate
@@ -19,6 +19,7 @@ from backend.foundation.kernel.errors import NotFound, TooLarge, Unavailable
 
 _LOOKUP_S = 2.0
 _RECORD_BYTES = 64
+_MANY = 1_000_000
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class _Lane:
     topic: str
     partition: int
     items: deque[_Item] = field(default_factory=deque[_Item])
+    most: int = _MANY
     task: asyncio.Task[None] | None = None
 
 
@@ -156,8 +158,18 @@ class Writer:
                 producer = await self._link.get()
                 if lane.partition not in await producer.partitions_for(lane.topic):
                     raise UnknownTopicOrPartitionError
-                batch, taken = _fill(producer.create_batch(), lane.items)
+                batch, taken = _fill(producer.create_batch(), lane.items, lane.most)
                 await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
+            lane.most = min(2 * lane.most, _MANY)
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            if producer is not None:
+                self._link.renew(producer, drop=False)
+            if len(taken) > 1:
+                # The topic takes less than our batches hold: which message is too large shows in smaller ones.
+                lane.most = len(taken) // 2
+                lane.items.extendleft(reversed(taken))
+                return
+            failure = translate(error, f"publish to {lane.topic!r}")
         except (Unavailable, *FAILURES) as error:
             failure = translate(error, f"publish to {lane.topic!r}")
             if producer is not None and taken:
@@ -171,11 +183,11 @@ class Writer:
             item.ticket.settle(item.place, failure)
 
 
-def _fill(batch: Batch, items: deque[_Item]) -> tuple[Batch, list[_Item]]:
-    """Move as many items into the batch as it takes: at least one."""
+def _fill(batch: Batch, items: deque[_Item], most: int) -> tuple[Batch, list[_Item]]:
+    """Move as many items into the batch as it takes, and at most so many: at least one."""
     now_ms = time.time_ns() // 1_000_000
     taken: list[_Item] = []
-    while items:
+    while items and len(taken) < most:
         item = items[0]
         if batch.append(timestamp=now_ms, key=item.key, value=item.value, headers=item.headers) is None:
             break
