@@ -12,6 +12,7 @@ import typer
 
 from backend.app import Backend
 from backend.bootstrap.settings import Settings, load
+from backend.cli.terminal import plain
 from backend.foundation.kernel.errors import Invalid
 
 DATA_HELP = "Folder of the database, the bundled Valkey and files."
@@ -66,8 +67,8 @@ def read_password(*, from_stdin: bool) -> str:
 
 
 def show(value: object, *, as_json: bool, words: str) -> None:
-    """Print the value as JSON for programs, or the words for people."""
-    print(json.dumps(value, indent=2, ensure_ascii=False) if as_json else words)
+    """Print the value as JSON for programs, or the words for people; either way nothing in it acts on a terminal."""
+    print(plain(json.dumps(value, indent=2, ensure_ascii=False) if as_json else words, lines=True))
 
 
 def _not_empty(password: str) -> str:

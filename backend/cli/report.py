@@ -2,6 +2,7 @@
 
 import sys
 
+from backend.cli.terminal import plain
 from backend.foundation.kernel.errors import AutoWeaveError
 
 WRONG_USE = 2
@@ -10,5 +11,5 @@ FAILED = 1
 
 def report(error: AutoWeaveError) -> int:
     """Print cause and fix to stderr; return the exit code: 2 for what the person can correct, 1 for the rest."""
-    print(f"Error: {error.message}\nFix: {error.hint}", file=sys.stderr)
+    print(plain(f"Error: {error.message}\nFix: {error.hint}", lines=True), file=sys.stderr)
     return WRONG_USE if 400 <= error.status < 500 else FAILED
