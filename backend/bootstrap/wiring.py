@@ -190,7 +190,8 @@ async def _build(
     backend = Backend(
         identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus,
         dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
-        conversations=Conversations(db, chat, flows), health=Health(db, live, bus, models, tools, telemetry),
+        conversations=Conversations(db, chat, flows),
+        health=Health(db, live, bus, models, tools, telemetry, serves="web" in roles),
         topics=Topics(bus), traces=Traces(telemetry),
     )  # fmt: skip
     committer = Committer(db, bus)

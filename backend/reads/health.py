@@ -38,10 +38,21 @@ class Losses:
 
 
 class Health:
-    """Asks every part; nothing here raises for a part that is down, it is what the page is for."""
+    """Asks every part; nothing here raises for a part that is down, it is what the page is for.
+
+    ``serves`` says whether this process is one that serves pages.
+    """
 
     def __init__(
-        self, db: Database, live: Live, bus: BusService, models: Models, tools: Tools, telemetry: Telemetry
+        self,
+        db: Database,
+        live: Live,
+        bus: BusService,
+        models: Models,
+        tools: Tools,
+        telemetry: Telemetry,
+        *,
+        serves: bool = True,
     ) -> None:
         self._db = db
         self._live = live
@@ -49,6 +60,7 @@ class Health:
         self._models = models
         self._tools = tools
         self._telemetry = telemetry
+        self._serves = serves
         self._losses = Losses()
 
     async def view(self, caller: Caller) -> HealthView:
@@ -67,7 +79,7 @@ class Health:
             ("model", "Model", self._model),
         ]
         answers = await asyncio.gather(*(_patiently(name, title, ask) for name, title, ask in asked))
-        return (_web(processes), *_workers(processes), *answers, self._traces(processes))
+        return (_web(processes, serves=self._serves), *_workers(processes), *answers, self._traces(processes))
 
     def _traces(self, processes: list[ProcessView]) -> PartHealth:
         own, alive = self._telemetry.health(), [process for process in processes if process.alive]
@@ -174,13 +186,22 @@ async def _patiently(name: str, title: str, ask: Callable[[], Awaitable[PartHeal
         )
 
 
-def _web(processes: list[ProcessView]) -> PartHealth:
+def _web(processes: list[ProcessView], *, serves: bool) -> PartHealth:
     alive = [process for process in processes if "web" in process.roles and process.alive]
+    if not serves and not alive:
+        return PartHealth(
+            name="web",
+            title="Web",
+            status="failed",
+            detail="No process of this role answers.",
+            cause="None has given a sign of life within 15 seconds.",
+            fix="Start one with `autoweave run web`.",
+        )
     return PartHealth(
         name="web",
         title="Web",
         status="ok",
-        detail="This page came from it.",
+        detail="This page came from it." if serves else "It serves pages and the API.",
         figures=(("Processes", f"{max(1, len(alive)):,}"), *_memory(alive)),
     )
 
