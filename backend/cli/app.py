@@ -9,6 +9,7 @@ from backend.cli.bench.command import bench
 from backend.cli.context import DATA_HELP, Given
 from backend.cli.report import report
 from backend.cli.run import main as run_role
+from backend.cli.top.command import top
 from backend.foundation.kernel.errors import AutoWeaveError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.add_typer(spec.spec, name="spec")
 app.add_typer(bench, name="bench")
 app.command()(system.migrate)
 app.command()(system.doctor)
+app.command()(top)
 
 
 @app.callback()

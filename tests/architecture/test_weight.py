@@ -9,13 +9,18 @@ from tests.architecture.source import ROOT
 
 HEAVY = {
     "aiokafka", "alembic", "anthropic", "asyncpg", "granian", "openai", "opentelemetry", "plotly", "pydantic",
-    "pydantic_ai", "redis", "reflex", "rich", "sqlalchemy", "sqlmodel", "starlette", "structlog", "typer", "wasmtime",
+    "pydantic_ai", "redis", "reflex", "rich", "sqlalchemy", "sqlmodel", "starlette", "structlog", "textual", "typer",
+    "wasmtime",
 }  # fmt: skip
 SUPERVISOR = "import backend.__main__, backend.cli.run, backend.bootstrap.supervisor.run"
 SANDBOX_CHILD = "import backend.adapters.wasmtime.child"
 COMMAND = "import backend.cli.app"
 WEB_PARENT = "import backend.bootstrap.web"
 WORKER = "import backend.bootstrap.roles"
+NOT_FOR_WORKERS = {
+    "reflex", "granian", "typer", "starlette", "aiokafka", "plotly", "anthropic", "openai", "textual",
+}  # fmt: skip
+NOT_FOR_HELP = {"reflex", "pydantic_ai", "openai", "anthropic", "aiokafka", "textual", "wasmtime"}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +30,7 @@ WORKER = "import backend.bootstrap.roles"
         (SANDBOX_CHILD, {"wasmtime"}),
         # Granian forks the processes that serve from this one, so what it holds is held once.
         (WEB_PARENT, {"granian", "structlog", "rich"}),
-        (WORKER, HEAVY - {"reflex", "granian", "typer", "starlette", "aiokafka", "plotly", "anthropic", "openai"}),
+        (WORKER, HEAVY - NOT_FOR_WORKERS),
     ],
     ids=["supervisor", "sandbox child", "web", "worker"],
 )
@@ -41,7 +46,7 @@ def test_the_supervisor_is_standard_library_alone() -> None:
 
 
 def test_help_waits_for_no_model_and_no_page() -> None:
-    assert loaded(COMMAND) & {"reflex", "pydantic_ai", "openai", "anthropic", "aiokafka", "wasmtime"} == set()
+    assert loaded(COMMAND) & NOT_FOR_HELP == set()
 
 
 def loaded(code: str) -> set[str]:

@@ -1,0 +1,1 @@
+"""`autoweave top`: the mesh on a terminal. Only `command` is loaded with the command line."""
