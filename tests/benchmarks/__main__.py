@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 SCRIPTS = (
-    "runs", "dbos", "first_token", "start", "idle", "lighthouse", "bus_embedded", "bus_kafka", "sandbox", "telemetry",
+    "runs", "dbos", "first_token", "start", "idle", "lighthouse", "bus_embedded", "bus_kafka", "relay", "sandbox",
+    "telemetry",
 )  # fmt: skip
 
 
