@@ -98,6 +98,13 @@ SETTINGS: tuple[Setting, ...] = (
         help="Password of that key, when it is encrypted.",
         secret=True,
     ),
+    _ours("bus_partitions", "8", parsers.number(1, 1000), "Partitions of the topics that are made from now on."),
+    _ours(
+        "bus_retention",
+        "0",
+        parsers.number(0, 87_600),
+        "Hours for which topics that are made from now on keep messages; 0: the bus's own default, mostly 7 days.",
+    ),
     _ours(
         "bus_restart",
         "0",
@@ -183,6 +190,8 @@ class Settings:
     bus_cert_file: str
     bus_key_file: str
     bus_key_password: str
+    bus_partitions: int
+    bus_retention: int
     bus_restart: int
     model: str
     log_format: Literal["plain", "json"]

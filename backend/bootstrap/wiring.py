@@ -173,7 +173,14 @@ async def _build(
     telemetry = Telemetry(db, name, roles=sorted(roles), limits=limits, exporters=span_exporters(settings, name))
     await telemetry.start()
     stack.push_async_callback(telemetry.close)
-    bus = BusService(open_bus(settings, named=bool(member)), db, live, member=member or worker_id)
+    bus = BusService(
+        open_bus(settings, named=bool(member)),
+        db,
+        live,
+        member=member or worker_id,
+        partitions=settings.bus_partitions,
+        retention_ms=settings.bus_retention * 3_600_000,
+    )
     stack.push_async_callback(bus.close)
     audit = Audit(db)
     identity = Identity(db, live, audit)

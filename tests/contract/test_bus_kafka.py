@@ -194,3 +194,23 @@ async def test_a_member_whose_name_kafka_would_refuse_is_told(staying: Callable[
     for name in ("", "a b", "é", "x" * 250, "a\0b"):
         with pytest.raises(Invalid, match="no name for a member"):
             await home.read("aw.test", ["orders"], Collector(), member=name)
+
+
+async def test_a_compacted_topic_is_described_as_one_and_read_over_its_gaps(
+    bus: KafkaBus, kafka_broker: Broker, kafka_namespace: str
+) -> None:
+    """BUS-1: Kafka's own settings of topics; deletions by key stop neither reading nor replay."""
+    settings = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
+    await bus.create_topic("states", partitions=1, settings=settings)
+    described = {topic.name: topic.settings for topic in await bus.topics()}
+    assert described["states"] == settings
+    await publish(bus, [message("k", number, topic="states") for number in range(5)])
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_broker.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(f"{kafka_namespace}states", None, key=b"gone")
+    await producer.stop()
+    await publish(bus, [message("k", "last", topic="states")])
+    sink = await join(bus, topic="states")
+    await until(lambda: "last" in sink.values(), DEADLINE_S)
+    assert sink.values("gone") in ([""], [])
+    assert [each.message.value async for each in bus.replay("states")][-1] == b"last"

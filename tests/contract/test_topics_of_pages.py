@@ -73,3 +73,15 @@ async def test_events_are_seen_as_they_come(mesh: Mesh, sqlite_database: SqlData
         stop.set()
         await telling
     assert {event.key for event in came} == {"k1"}
+
+
+async def test_topics_are_made_as_the_settings_say(
+    mesh: Mesh, sqlite_database: SqlDatabase, live_store: ValkeyLive
+) -> None:
+    """BUS-1: those that are there already stay as they are."""
+    service = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=3, retention_ms=7_200_000)
+    await service.start()
+    later = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=5)
+    await later.start()
+    made = {topic.name: (topic.partitions, topic.settings) for topic in await later.topics()}
+    assert made["aw.agents"] == (3, {"retention.ms": "7200000"})

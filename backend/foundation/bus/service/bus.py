@@ -44,6 +44,7 @@ class BusService:
         member: this process's name in consumer groups and leases; by default made up. One that stays the same over a
             restart (and is nobody else's) goes on at once where it stopped, without waiting for its leases to end.
         partitions: of topics that are made here.
+        retention_ms: how long those keep messages, 0 for as long as the broker does by itself.
         relay_shards: into how many parts the outbox is divided.
     """
 
@@ -55,6 +56,7 @@ class BusService:
         *,
         member: str = "",
         partitions: int = PARTITIONS,
+        retention_ms: int = 0,
         relay_shards: int = 1,
     ) -> None:
         self._bus = bus
@@ -62,6 +64,7 @@ class BusService:
         self._live = live
         self._member = member or new_id("wrk")
         self._partitions = partitions
+        self._settings = {"retention.ms": str(retention_ms)} if retention_ms else {}
         self._relay_shards = relay_shards
         self._relays: list[Relay] = []
         self._consumers: dict[str, tuple[Reader, Dispatcher]] = {}
@@ -71,7 +74,7 @@ class BusService:
         await self._bus.start()
         for topic in sorted({entry.topic for entry in CATALOGUE.values()}):
             try:
-                await self._bus.create_topic(topic, partitions=self._partitions)
+                await self._bus.create_topic(topic, partitions=self._partitions, settings=self._settings)
             except Conflict as error:
                 log.warning("topic kept as it is", error=error.message)
 
