@@ -146,6 +146,8 @@ class KafkaServer:
         java_options: more options of Java.
         version: of Kafka, such as ``3.7.2``; that of ``pom.xml`` when empty.
         format_options: of the tool that formats a new folder, such as ``--add-scram``.
+        voters: the controllers of a cluster of several, each ``host:port``; this server is the ``node``-th, from 1.
+        cluster: the name of that cluster, the same for all its servers; 22 letters and digits.
     """
 
     def __init__(
@@ -161,6 +163,9 @@ class KafkaServer:
         java_options: Sequence[str] = (),
         version: str = "",
         format_options: Sequence[str] = (),
+        voters: Sequence[str] = (),
+        node: int = 1,
+        cluster: str = "",
     ) -> None:
         self.data = data.resolve()
         self.host = host
@@ -171,6 +176,9 @@ class KafkaServer:
         self._java_options = tuple(java_options)
         self._version = version
         self._format_options = tuple(format_options)
+        self._voters = tuple(voters)
+        self._node = node
+        self._cluster = cluster
         self._controller_port = controller_port or free_port(host)
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -251,8 +259,10 @@ class KafkaServer:
 
     def freeze(self) -> None:
         """Stop the broker's process (SIGSTOP): it accepts connections, but answers nothing."""
-        if self.pid is not None:
-            os.kill(self.pid, signal.SIGSTOP)
+        if (pid := self.pid) is not None:
+            os.kill(pid, signal.SIGSTOP)
+            # Its threads stop one by one: until the last has, it may still answer.
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def proceed(self) -> None:
         """Let a frozen broker go on."""
@@ -270,7 +280,7 @@ class KafkaServer:
     def _write_properties(self) -> Path:
         own = {
             "process.roles": "broker,controller",
-            "node.id": "1",
+            "node.id": str(self._node),
             "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self.host}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.listener.names": "CONTROLLER",
@@ -299,6 +309,9 @@ class KafkaServer:
         return not numbers or numbers >= FIRST_STANDALONE
 
     def _quorum(self) -> dict[str, str]:
+        if self._voters:
+            named = (f"{node}@{address}" for node, address in enumerate(self._voters, 1))
+            return {"controller.quorum.voters": ",".join(named)}
         controller = f"{self.host}:{self._controller_port}"
         if self._standalone:
             return {"controller.quorum.bootstrap.servers": controller}
@@ -308,9 +321,9 @@ class KafkaServer:
         meta = self.data / "log" / "meta.properties"
         if not meta.exists():
             # Kafka reads a leading "-" as an option.
-            identity = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+            identity = self._cluster or "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
             command = [*base, "kafka.tools.StorageTool", "format", "-t", identity, "-c", str(properties)]
-            command += [*(["--standalone"] if self._standalone else []), *self._format_options]
+            command += [*(["--standalone"] if self._standalone and not self._voters else []), *self._format_options]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise KafkaToolError(f"Kafka could not format {self.data}:\n{(done.stdout + done.stderr)[-2000:]}")

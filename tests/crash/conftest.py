@@ -24,6 +24,7 @@ MATRIX = (EMBEDDED, "sqlite-kafka", "postgresql-valkey", SERVERS)
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks of this folder."""
     config.addinivalue_line("markers", "only_on(part): runs only on stands with this database or bus")
+    config.addinivalue_line("markers", "whole: takes long, and is run by `make crash` alone")
     config.addinivalue_line("markers", "on_small_disk: mounts a disk of its own; left out where that is not allowed")
 
 
@@ -40,7 +41,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a disk of its own where the kernel gives none: the other tests of a full disk remain."""
+    """Leave out what takes long, unless all is asked for, and what needs a disk of its own where none is given."""
+    if not os.environ.get("AUTOWEAVE_TESTS_MATRIX"):
+        long = [item for item in items if item.get_closest_marker("whole")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     on_disk = [item for item in items if item.get_closest_marker("on_small_disk")]
     if on_disk and not can_mount():
         config.hook.pytest_deselected(items=on_disk)
