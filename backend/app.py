@@ -14,6 +14,7 @@ from backend.foundation.kernel.ports import Database
 from backend.foundation.live.service import Live
 from backend.foundation.telemetry.service import Telemetry
 from backend.governance.identity.service import Identity
+from backend.reads.catalogue import Catalogue
 from backend.reads.conversation import Conversations
 from backend.reads.health import Health
 from backend.reads.topics import Topics
@@ -40,6 +41,7 @@ class Backend:
     health: Health
     topics: Topics
     traces: Traces
+    catalogue: Catalogue
 
 
 class _Here:

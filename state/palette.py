@@ -24,6 +24,7 @@ PLACES = (
     Place("Health", "/admin/health", Permission.HEALTH_READ),
     Place("Traces", "/admin/traces", Permission.TRACES_READ),
     Place("Topics", "/admin/topics", Permission.HEALTH_READ),
+    Place("Event types", "/admin/events", Permission.BUS_READ),
     Place("Dead letters", "/admin/dead-letters", Permission.BUS_REPAIR),
     Place("API keys", "/admin/keys", Permission.KEYS_MANAGE),
     Place("Account", "/account"),

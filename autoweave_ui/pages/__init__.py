@@ -2,12 +2,25 @@
 
 from autoweave_ui.pages import not_found
 from autoweave_ui.pages.account import account, setup, sign_in
-from autoweave_ui.pages.admin import health, keys, letter, letters, topic, topics, trace, traces
+from autoweave_ui.pages.admin import (
+    event_type,
+    event_types,
+    health,
+    keys,
+    letter,
+    letters,
+    topic,
+    topics,
+    trace,
+    traces,
+)
 from autoweave_ui.pages.chat import chat
 
 __all__ = [
     "account",
     "chat",
+    "event_type",
+    "event_types",
     "health",
     "keys",
     "letter",

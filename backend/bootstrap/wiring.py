@@ -33,6 +33,7 @@ from backend.foundation.kernel.ids import TenantId
 from backend.foundation.live.service import Live
 from backend.foundation.telemetry.service import Limits, Telemetry
 from backend.governance.identity.service import Identity
+from backend.reads.catalogue import Catalogue
 from backend.reads.conversation import Conversations
 from backend.reads.health import Health
 from backend.reads.topics import Topics
@@ -199,7 +200,7 @@ async def _build(
         dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
         conversations=Conversations(db, chat, flows),
         health=Health(db, live, bus, models, tools, telemetry, serves="web" in roles),
-        topics=Topics(bus), traces=Traces(telemetry),
+        topics=Topics(bus), traces=Traces(telemetry), catalogue=Catalogue(bus),
     )  # fmt: skip
     committer = Committer(db, bus)
     preparation = Preparation(db, live, committer, NODES, Below(db, models, tools).services())

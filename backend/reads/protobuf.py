@@ -7,6 +7,8 @@ gone are reserved.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
 import msgspec
 
@@ -14,6 +16,7 @@ from backend.foundation.events.envelope import EventData
 from backend.foundation.events.types import CATALOGUE
 
 PACKAGE = "autoweave.events.v1"
+_FILE = Path(__file__).resolve().parents[2] / "proto" / "autoweave" / "events" / "v1" / "events.proto"
 _TYPES: Mapping[object, str] = {
     str: "string",
     int: "int64",
@@ -45,6 +48,13 @@ def protobuf(written: str = "") -> str:
     for name, model in sorted(models.items()):
         lines += ["", *_message(name, model, types[name], numbers.get(name, {}))]
     return "\n".join(lines) + "\n"
+
+
+@cache
+def message_of(model: type[EventData]) -> str:
+    """Return the message of one payload, with the numbers of the file."""
+    whole = protobuf(_FILE.read_text() if _FILE.exists() else "")
+    return next(found[0].rstrip() for found in _MESSAGE.finditer(whole) if found[1] == model.__name__)
 
 
 def _numbers(body: str) -> dict[str, int]:

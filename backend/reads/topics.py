@@ -130,7 +130,7 @@ def _consumers_of(topic: str) -> list[str]:
 
 def _fits(delivery: Delivery, caller: Caller, type: str, text: str) -> bool:
     message = delivery.message
-    if _tenant_of(delivery) != caller.tenant or (type and message.headers.get("ce_type", "") != type):
+    if tenant_of(delivery) != caller.tenant or (type and message.headers.get("ce_type", "") != type):
         return False
     if not text:
         return True
@@ -138,7 +138,7 @@ def _fits(delivery: Delivery, caller: Caller, type: str, text: str) -> bool:
     return text.lower() in "\n".join((*words, message.value.decode(errors="replace"))).lower()
 
 
-def _tenant_of(delivery: Delivery) -> str:
+def tenant_of(delivery: Delivery) -> str:
     """Return whose a message is: in structured mode that stands inside, whatever its headers say."""
     headers = delivery.message.headers
     if "ce_type" in headers:

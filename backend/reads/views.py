@@ -131,3 +131,49 @@ class EventsView:
     types: tuple[str, ...]
     events: tuple[EventView, ...]
     partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldView:
+    """A field of an event's data; ``default`` is JSON, empty where it must be there."""
+
+    name: str
+    type: str
+    required: bool
+    default: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTypeView:
+    """A type of event.
+
+    Attributes:
+        title: the name of its data's model, ``about`` what that says.
+        key: what the partition key is, in words.
+        published_by, handled_by: the rooms that send it and the consumers that listen.
+        public: whether programs may send it.
+        example: data as indented JSON.
+        protobuf: the message of its data.
+    """
+
+    name: str
+    title: str
+    summary: str
+    about: str
+    topic: str
+    key: str
+    published_by: tuple[str, ...]
+    handled_by: tuple[str, ...]
+    public: bool
+    fields: tuple[FieldView, ...]
+    example: str
+    protobuf: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowView:
+    """How many events of a type come a second, over the last ten (``None`` at first), and how many messages of its
+    topic wait for each consumer."""
+
+    per_s: float | None
+    waiting: tuple[ConsumerLag, ...]

@@ -31,6 +31,11 @@ class Line(TypedDict):
     behind: bool
 
 
+def rate_of(per_s: float | None) -> str:
+    """Return a rate in words; nothing while it is not known."""
+    return "" if per_s is None else f"{per_s:,.1f} / s" if per_s < 10 else f"{per_s:,.0f} / s"
+
+
 def line_of(topic: TopicView, per_s: float | None) -> Line:
     """Return the line of a topic that grows by ``per_s`` messages a second, ``None`` while that is not known."""
     lag = sum(consumer.lag for consumer in topic.consumers)
@@ -40,7 +45,7 @@ def line_of(topic: TopicView, per_s: float | None) -> Line:
         consumers=", ".join(consumer.name for consumer in topic.consumers) or "none",
         partitions=topic.partitions,
         written=f"{topic.written:,}",
-        rate="" if per_s is None else f"{per_s:,.1f} / s" if per_s < 10 else f"{per_s:,.0f} / s",
+        rate=rate_of(per_s),
         lag=f"{lag:,}",
         behind=lag > 0,
     )

@@ -36,7 +36,7 @@ WITHOUT_ANYBODY = {
     "EntranceState.load", "HistoryState.forget", "KeysState.start", "KeysState.finish", "KeysState.ask_revoke",
     "KeysState.keep", "NoticeState.tell", "NoticeState.close", "SendingState.arrive", "SessionState.enter",
     "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least", "LettersState.choose",
-    "TopicState.choose",
+    "TopicState.choose", "EventTypesState.choose",
     "ChosenState.clear", "ChosenState.tick", "ChosenState.tick_all", "ChosenState.ask_discard", "ChosenState.keep",
     "LettersState.ask_replay", "LettersState.close", "LetterState.edit", "LetterState.ask_discard", "LetterState.keep",
 }  # fmt: skip
@@ -91,6 +91,7 @@ def addresses(ids: Ids) -> dict[str, str]:
         "[trace_id]": ids.trace,
         "[letter_id]": ids.letter,
         "[topic_name]": "aw.agents",
+        "[event_type]": "agents.start_run.v1",
     }
 
 
