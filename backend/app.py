@@ -7,6 +7,7 @@ from backend.domain.chat.service import Chat
 from backend.domain.flows.service.flows import Flows
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
+from backend.domain.webhooks.service import Webhooks
 from backend.foundation.audit.service import Audit
 from backend.foundation.bus.service import BusService, DeadLetters
 from backend.foundation.kernel.errors import Unavailable
@@ -31,6 +32,7 @@ class Backend:
     flows: Flows
     tools: Tools
     models: Models
+    webhooks: Webhooks
     bus: BusService
     dead_letters: DeadLetters
     live: Live

@@ -14,6 +14,7 @@ _TOPICS = (
     "engine",
     "app",
     "clock",
+    "receiver",
 )
 
 pytest_plugins = [

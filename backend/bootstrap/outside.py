@@ -9,6 +9,8 @@ from backend.adapters.valkey.live import ValkeyLive
 from backend.bootstrap.settings import Settings
 from backend.domain.models.ports import ModelClient
 from backend.domain.tools.ports import Sandbox
+from backend.domain.webhooks.ports import WebhookSender
+from backend.domain.webhooks.rules.addresses import Allowed, allowed
 from backend.foundation.bus.ports import Bus
 from backend.foundation.live.ports import LiveStore
 from backend.foundation.telemetry.ports import SpanExporter
@@ -67,6 +69,18 @@ def open_bus(settings: Settings, *, named: bool = False) -> Bus:
     from backend.adapters.valkey.bus import ValkeyBus
 
     return ValkeyBus(settings.redis_url, namespace=settings.namespace)
+
+
+def open_webhook_sender(settings: Settings) -> WebhookSender:
+    """Return who sends webhooks; it connects only then."""
+    from backend.adapters.http.sender import HttpWebhookSender
+
+    return HttpWebhookSender(allowed_by(settings), authorities=settings.webhook_ca_file)
+
+
+def allowed_by(settings: Settings) -> Allowed:
+    """Return where webhooks may be sent to besides the public internet."""
+    return allowed(settings.webhook_networks, http=settings.webhook_http == "on")
 
 
 def _path(file: str) -> Path | None:

@@ -18,6 +18,13 @@ def text(value: str) -> str:
     return value
 
 
+def secret(value: str) -> str:
+    """A long random text."""
+    if value and len(value) < 32:
+        raise ValueError("Use at least 32 characters, such as those that `openssl rand -hex 32` prints.")
+    return value
+
+
 def host(value: str) -> str:
     """An IP address or a host name."""
     if _is_address(value.strip("[]")):

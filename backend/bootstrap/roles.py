@@ -27,7 +27,7 @@ async def run_worker(
     """Run until SIGTERM or SIGINT, then drain.
 
     Args:
-        roles: some of `ROLES`; ``jobs`` and ``hotplug`` are accepted and idle until something is given to them.
+        roles: some of `ROLES`; ``hotplug`` is accepted and idle until something is given to it.
         worker_id: names the owner of leases; unique for each start.
         member: its name on the bus; a restarted worker that has its predecessor's goes on where that one stopped.
         replaces: a dead worker whose leases are given back at once.

@@ -118,6 +118,17 @@ SETTINGS: tuple[Setting, ...] = (
     _ours("trusted_proxies", "", parsers.networks, "Addresses or networks whose X-Forwarded-* headers are believed."),
     _ours("allowed_hosts", "", parsers.hosts, "Host names that requests may carry; unset: any."),
     _ours("namespace", "aw", parsers.name, "First part of keys, topics and groups: installations can share servers."),
+    _ours("webhook_networks", "", parsers.networks, "Private addresses or networks that webhooks may be sent to."),
+    _ours("webhook_http", "off", parsers.one_of("off", "on"), "on: webhooks may use http://, which anybody can read."),
+    _ours("webhook_ca_file", "", parsers.file, "PEM file of authorities that webhooks trust besides the usual ones."),
+    Setting(
+        key="secret_key",
+        variable=f"{PREFIX}SECRET_KEY",
+        default="",
+        parse=parsers.secret,
+        help="Seals stored secrets; 32 characters or more, the same in each process; unset: made in the data folder.",
+        secret=True,
+    ),
     _ours("trace_events", "0.01", parsers.share, "Share of the traces of bulk events that are kept, from 0 to 1."),
     _ours("trace_statements", "off", parsers.one_of("off", "on"), "on: traces show each statement and Redis command."),
     Setting(
@@ -200,6 +211,10 @@ class Settings:
     trusted_proxies: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
     namespace: str
+    webhook_networks: tuple[str, ...]
+    webhook_http: Literal["off", "on"]
+    webhook_ca_file: str
+    secret_key: str
     trace_events: float
     trace_statements: Literal["off", "on"]
     otlp_endpoint: str

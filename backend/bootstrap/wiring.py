@@ -2,15 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 from backend.adapters.database.database import SqlDatabase
 from backend.app import Backend, use
-from backend.bootstrap.outside import model_clients, observe, open_bus, open_live, open_sandbox, span_exporters
+from backend.bootstrap.outside import (
+    allowed_by,
+    model_clients,
+    observe,
+    open_bus,
+    open_live,
+    open_sandbox,
+    open_webhook_sender,
+    span_exporters,
+)
+from backend.bootstrap.secret import secret_of
 from backend.bootstrap.settings import Settings
 from backend.domain.agents.handlers import AgentHandlers
 from backend.domain.agents.service import Agents
@@ -24,12 +35,15 @@ from backend.domain.flows.service.preparation import Preparation
 from backend.domain.flows.service.worker import RunWorker
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
+from backend.domain.webhooks.handlers import WebhookHandlers
+from backend.domain.webhooks.service import DeliveryWorker, Webhooks
 from backend.foundation.audit.service import Audit
-from backend.foundation.bus.service import BusService, DeadLetters, Handler
+from backend.foundation.bus.service import BusService, DeadLetters, Handler, Wants
 from backend.foundation.kernel import failpoints
 from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ids import TenantId
+from backend.foundation.kernel.sealing import Sealer
 from backend.foundation.live.service import Live
 from backend.foundation.telemetry.service import Limits, Telemetry
 from backend.governance.identity.service import Identity
@@ -46,11 +60,12 @@ _log = structlog.get_logger("bootstrap")
 class Built:
     """A process's rooms, and the loops that its roles run."""
 
-    def __init__(self, backend: Backend, worker: RunWorker) -> None:
+    def __init__(self, backend: Backend, worker: RunWorker, deliveries: DeliveryWorker) -> None:
         self.backend = backend
         self.worker = worker
+        self.deliveries = deliveries
         self._tasks: list[asyncio.Task[None]] = []
-        self._agents_started = False
+        self._agents_started = self._jobs_started = False
 
     async def prepare_tenants(self) -> None:
         """Give each tenant its starter tools and agent: those made before this version get what it brings."""
@@ -74,6 +89,9 @@ class Built:
             await self.worker.start(replaces=replaces)
             self._agents_started = True
             await self._tell_figures()
+        if "jobs" in roles:
+            await self.deliveries.start(replaces=replaces)
+            self._jobs_started = True
         self._tasks.append(asyncio.create_task(self._work_on_the_bus(roles), name="bus"))
         self._tasks.append(asyncio.create_task(self._warm_up(loaded), name="warm-up"))
 
@@ -82,6 +100,8 @@ class Built:
         await self.backend.bus.close()
         if self._agents_started:
             await self.worker.stop()
+        if self._jobs_started:
+            await self.deliveries.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -111,24 +131,37 @@ class Built:
     async def _work_on_the_bus(self, roles: Collection[str]) -> None:
         bus = self.backend.bus
         await _until_available(bus.start)
-        if "agents" in roles:
-            for consumer, handlers in handlers_of(self.backend).items():
-                await _until_available(partial(bus.subscribe, consumer, handlers, wants=_WANTS.get(consumer)))
+        for name, consumer in consumers_of(self.backend).items():
+            if consumer.role in roles:
+                await _until_available(partial(bus.subscribe, name, consumer.handlers, wants=consumer.wants))
         if "relay" in roles:
             await bus.run_relay()
 
 
-def handlers_of(backend: Backend) -> dict[str, dict[str, Handler]]:
-    """Return who handles what: by consumer, the function of each event type."""
+class Consumer(NamedTuple):
+    """Who handles events: the role whose processes do, the function of each type, and which of them are wanted."""
+
+    role: str
+    handlers: Mapping[str, Handler]
+    wants: Wants | None = None
+
+
+def consumers_of(backend: Backend) -> dict[str, Consumer]:
+    """Return who handles what, by the consumer's name."""
     agents = AgentHandlers(backend.agents, backend.bus, backend.live)
     chat = ChatHandlers(backend.live)
+    webhooks = WebhookHandlers(backend.live)
     return {
-        "agents": {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run},
-        "chat": {"flows.run_finished.v1": chat.run_finished, "agents.run_refused.v1": chat.run_refused},
+        "agents": Consumer(
+            "agents", {"chat.message_sent.v1": agents.message_sent, "agents.start_run.v1": agents.start_run}
+        ),
+        "chat": Consumer(
+            "agents",
+            {"flows.run_finished.v1": chat.run_finished, "agents.run_refused.v1": chat.run_refused},
+            ChatHandlers.wants,
+        ),
+        "webhooks": Consumer("jobs", dict.fromkeys(backend.webhooks.types(), webhooks.queue), webhooks.wants),
     }
-
-
-_WANTS = {"chat": ChatHandlers.wants}
 
 
 async def _until_available(attempt: Callable[[], Awaitable[None]]) -> None:
@@ -195,8 +228,11 @@ async def _build(
     flows = Flows(db, bus, live)
     stack.push_async_callback(flows.close)
     agents = Agents(db, flows)
+    sealer = Sealer(partial(secret_of, settings), "webhooks")
+    webhooks = Webhooks(db, audit, live, sealer, allowed_by(settings))
     backend = Backend(
-        identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models, bus=bus,
+        identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models,
+        webhooks=webhooks, bus=bus,
         dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
         conversations=Conversations(db, chat, flows),
         health=Health(db, live, bus, models, tools, telemetry, serves="web" in roles),
@@ -205,7 +241,9 @@ async def _build(
     committer = Committer(db, bus)
     preparation = Preparation(db, live, committer, NODES, Below(db, models, tools).services())
     worker = RunWorker(db, bus, live, preparation.prepare, owner=worker_id)
-    built = Built(backend, worker)
+    sender = open_webhook_sender(settings)
+    stack.push_async_callback(sender.close)
+    built = Built(backend, worker, DeliveryWorker(db, live, audit, sender, sealer, owner=worker_id))
     identity.on_tenant_created.append(built.prepare_tenant)
     return built
 

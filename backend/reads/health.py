@@ -18,7 +18,11 @@ from backend.reads.views import HealthView, PartHealth
 _PATIENCE_S = 2.0
 _LATELY_S = 600.0
 _FEWER_SPANS = "Look at the database and its disk, or keep fewer traces of bulk events: AUTOWEAVE_TRACE_EVENTS."
-_ROLES = {"agents": "It runs agents.", "relay": "It sends stored events to the bus."}
+_ROLES = {
+    "agents": "It runs agents.",
+    "relay": "It sends stored events to the bus.",
+    "jobs": "It sends webhooks.",
+}
 
 
 class Losses:

@@ -11,7 +11,7 @@ LIBRARY_FOLDERS = ("", "alembic", "docker")
 
 MORE = {
     # Everybody else stands on these two; they have no verbs of their own.
-    "kernel": {"backoff", "caller", "ids", "clock", "outage", "work", "tables", "failpoints"},
+    "kernel": {"backoff", "caller", "ids", "clock", "outage", "work", "tables", "failpoints", "sealing"},
     "events": {"envelope", "types", "codec", "names"},
     # Spans, logs and figures are called by every room as functions, not as verbs of a service.
     "telemetry": {"tracing", "logs", "metrics", "attributes"},

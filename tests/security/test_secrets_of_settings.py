@@ -19,7 +19,7 @@ from tests.fixtures.processes import free_port
 pytestmark = pytest.mark.security
 
 _MARK = "canary"
-SECRETS = {setting.variable: f"{_MARK} of {setting.key} @/%" for setting in SETTINGS if setting.secret}
+SECRETS = {setting.variable: f"{_MARK} of {setting.key} @/%, long enough" for setting in SETTINGS if setting.secret}
 _IN_A_URL = f"{_MARK}-in-a-url"
 
 

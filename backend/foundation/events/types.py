@@ -14,6 +14,7 @@ class EventType(EventData, frozen=True, kw_only=True):
         published_by: the rooms that send it.
         handled_by: the consumers that listen; `backend.bootstrap.wiring` binds each to its function.
         public: whether a program with ``events:publish`` may send it through ``POST /events/{topic}``.
+        outgoing: whether a webhook may be subscribed to it: facts that mean something to people outside.
         summary: one sentence for documents.
         example: a payload for documents.
     """
@@ -25,6 +26,7 @@ class EventType(EventData, frozen=True, kw_only=True):
     published_by: tuple[str, ...] = ()
     handled_by: tuple[str, ...]
     public: bool = False
+    outgoing: bool = False
     summary: str
     example: EventData
 
@@ -92,7 +94,7 @@ class EventGivenUp(EventData, frozen=True, kw_only=True):
     attempts: int
 
 
-def _given_up(room: str) -> EventType:
+def _given_up(room: str, *, outgoing: bool = True) -> EventType:
     """Return the type of what a room gave up: its dead-letter topic."""
     return EventType(
         name=f"{room}.event_given_up.v1",
@@ -100,7 +102,8 @@ def _given_up(room: str) -> EventType:
         data=EventGivenUp,
         key="That of the event that was given up.",
         published_by=(room,),
-        handled_by=(),
+        handled_by=("webhooks",) if outgoing else (),
+        outgoing=outgoing,
         summary=f"An event that {room} could not handle.",
         example=EventGivenUp(
             event="evt_1",
@@ -124,13 +127,16 @@ CATALOGUE: dict[str, EventType] = {
         _given_up("agents"),
         _given_up("chat"),
         _given_up("flows"),
+        # What could not be queued for webhooks is not told by webhooks.
+        _given_up("webhooks", outgoing=False),
         EventType(
             name="chat.message_sent.v1",
             topic="aw.chat",
             data=MessageSent,
             key="The thread.",
             published_by=("chat",),
-            handled_by=("agents",),
+            handled_by=("agents", "webhooks"),
+            outgoing=True,
             summary="A person sent a message to an agent.",
             example=MessageSent(
                 thread="thr_1", message="msg_1", agent="concierge", text="What is 7 times 6?", sender="usr_1"
@@ -152,7 +158,8 @@ CATALOGUE: dict[str, EventType] = {
             data=RunRefused,
             key="The thread.",
             published_by=("agents",),
-            handled_by=("chat",),
+            handled_by=("chat", "webhooks"),
+            outgoing=True,
             summary="A message could not start a run.",
             example=RunRefused(
                 thread="thr_1",
@@ -169,7 +176,8 @@ CATALOGUE: dict[str, EventType] = {
             data=RunFinished,
             key="The run's thread; the run itself where it has none.",
             published_by=("flows",),
-            handled_by=("chat",),
+            handled_by=("chat", "webhooks"),
+            outgoing=True,
             summary="A run reached its end.",
             example=RunFinished(
                 run="run_1",

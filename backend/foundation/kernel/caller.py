@@ -19,6 +19,8 @@ class Permission(StrEnum):
     EVENTS_PUBLISH = "events:publish"
     BUS_READ = "bus:read"
     BUS_REPAIR = "bus:repair"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     HEALTH_READ = "health:read"
     TRACES_READ = "traces:read"
     AUDIT_READ = "audit:read"

@@ -15,8 +15,10 @@ from sqlalchemy import (
     TextClause,
     TypeDecorator,
     bindparam,
+    select,
     text,
 )
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -66,6 +68,11 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function th
     type = BigInteger()
     # A plain ColumnElement has no cache key: each statement with it would be compiled anew.
     inherit_cache = True
+
+
+async def database_ms(session: AsyncSession) -> int:
+    """Return the database's clock."""
+    return int((await session.execute(select(now_ms()))).scalar_one())
 
 
 NOW_MS = {

@@ -43,6 +43,16 @@ def outbox_channel() -> str:
     return "outbox"
 
 
+def deliveries_channel() -> str:
+    """Something is to be delivered to a webhook: workers look."""
+    return "deliveries"
+
+
+def webhooks_channel(tenant: TenantId | str) -> str:
+    """A tenant's webhooks, or their deliveries, changed."""
+    return f"webhooks:{tenant}"
+
+
 def sessions_channel() -> str:
     """A session or key was revoked; the payload is its id."""
     return "sessions"

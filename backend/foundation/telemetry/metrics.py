@@ -52,6 +52,7 @@ BUS_EVENTS = _counter(
 )
 BUS_SECONDS = _histogram("bus_seconds", "Seconds from publishing an event to its handler's end.", "consumer")
 BUS_OUTBOX = _counter("bus_outbox", "Outbox rows relayed, by result (sent, failed).", "result")
+WEBHOOK_ATTEMPTS = _counter("webhook_attempts", "Requests to webhooks, by result (delivered, failed).", "result")
 LIVE_DROPPED = _counter("live_dropped", "Live entries and notices that were lost, by reason.", "reason")
 HTTP_REQUESTS = _counter(
     "http_requests", "HTTP requests, by method, route pattern and status.", "method", "route", "status"

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from backend.bootstrap.wiring import handlers_of
+from backend.bootstrap.wiring import consumers_of
 from backend.foundation.events.types import CATALOGUE
 from tests.fixtures.asyncapi import judged
 from tests.fixtures.door import Installation
@@ -57,5 +57,6 @@ async def test_an_agents_document_needs_permission_and_the_agents_tenant(sqlite_
 
 
 async def test_the_catalogue_names_who_listens_as_the_wiring_does(sqlite_installation: Installation) -> None:
-    bound = {(name, consumer) for consumer, types in handlers_of(sqlite_installation.backend).items() for name in types}
+    consumers = consumers_of(sqlite_installation.backend)
+    bound = {(name, consumer) for consumer, one in consumers.items() for name in one.handlers}
     assert bound == {(name, consumer) for name, entry in CATALOGUE.items() for consumer in entry.handled_by}

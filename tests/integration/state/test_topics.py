@@ -68,8 +68,10 @@ async def test_every_topic_of_the_catalogue_is_listed_with_how_fast_it_grows(
     async with watching(state):
         await until(lambda: state.loaded)
     by_name = {line["name"]: line for line in state.lines}
-    assert set(by_name) == {"aw.agents", "aw.chat", "aw.runs", "aw.dead.agents", "aw.dead.chat", "aw.dead.flows"}
-    assert by_name["aw.dead.chat"]["consumers"] == "none"
+    rooms = ("agents", "chat", "flows", "webhooks")
+    assert set(by_name) == {"aw.agents", "aw.chat", "aw.runs", *(f"aw.dead.{room}" for room in rooms)}
+    assert by_name["aw.dead.webhooks"]["consumers"] == "none"
+    assert by_name["aw.dead.chat"]["consumers"] == "webhooks"
     assert by_name["aw.agents"]["consumers"] == "agents"
     assert by_name["aw.agents"]["types"] == "agents.start_run.v1"
     assert (by_name["aw.agents"]["written"], by_name["aw.agents"]["rate"]) == ("0", "")

@@ -2,6 +2,6 @@
 
 from backend.foundation.bus.service.bus import BusService
 from backend.foundation.bus.service.letters import DeadLetters
-from backend.foundation.bus.service.work import Handler, SlowHandler
+from backend.foundation.bus.service.work import Handler, SlowHandler, Wants
 
-__all__ = ["BusService", "DeadLetters", "Handler", "SlowHandler"]
+__all__ = ["BusService", "DeadLetters", "Handler", "SlowHandler", "Wants"]

@@ -25,12 +25,13 @@ _SECRET_VALUE = re.compile(
     r"|\b(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|\b(?:ghp|gho|ghs|xox[abps]|aw)[_-][A-Za-z0-9_-]{12,}"
+    r"|\bwhsec_[A-Za-z0-9+/]{12,}=*"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 # Without one of these no alternative above can match; looking for them costs a thirtieth of the expression.
 _SIGNS = ("://", "key", "token", "passw", "secret", "bearer", "basic", "eyj", "sk-", "pk-", "rk-", "akia", "asia",
-          "ghp", "gho", "ghs", "xox", "aw_", "aw-", "-----begin")  # fmt: skip
+          "ghp", "gho", "ghs", "xox", "aw_", "aw-", "whsec_", "-----begin")  # fmt: skip
 _known: dict[str, None] = {}
 
 
