@@ -145,6 +145,7 @@ def _admin_rail() -> rx.Component:
         rx.cond(may("health:read"), _entry("Topics", "waypoints", "/admin/topics"), rx.fragment()),
         rx.cond(may("bus:read"), _entry("Event types", "book-open", "/admin/events"), rx.fragment()),
         rx.cond(may("bus:repair"), _entry("Dead letters", "mail-x", "/admin/dead-letters"), rx.fragment()),
+        rx.cond(may("webhooks:read"), _entry("Webhooks", "webhook", "/admin/webhooks"), rx.fragment()),
         rx.cond(may("keys:manage"), _entry("API keys", "key-round", "/admin/keys"), rx.fragment()),
         aria_label="Admin",
     )

@@ -31,6 +31,11 @@ def health_changes() -> AsyncGenerator[None]:
     return changes(rules.health_channel())
 
 
+def webhook_changes(caller: Caller) -> AsyncGenerator[None]:
+    """A webhook of the caller's tenant, or what is sent to one, changed."""
+    return changes(rules.webhooks_channel(caller.tenant))
+
+
 async def changes(*channels: str) -> AsyncGenerator[None]:
     """Yield once the channels are heard, then at each notice, until the task ends.
 

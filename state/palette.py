@@ -26,6 +26,7 @@ PLACES = (
     Place("Topics", "/admin/topics", Permission.HEALTH_READ),
     Place("Event types", "/admin/events", Permission.BUS_READ),
     Place("Dead letters", "/admin/dead-letters", Permission.BUS_REPAIR),
+    Place("Webhooks", "/admin/webhooks", Permission.WEBHOOKS_READ),
     Place("API keys", "/admin/keys", Permission.KEYS_MANAGE),
     Place("Account", "/account"),
 )

@@ -13,6 +13,8 @@ from autoweave_ui.pages.admin import (
     topics,
     trace,
     traces,
+    webhook,
+    webhooks,
 )
 from autoweave_ui.pages.chat import chat
 
@@ -32,4 +34,6 @@ __all__ = [
     "topics",
     "trace",
     "traces",
+    "webhook",
+    "webhooks",
 ]

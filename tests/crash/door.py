@@ -7,11 +7,14 @@ import asyncio
 import os
 import sys
 
+from backend.app import Backend
 from backend.bootstrap.settings import load
 from backend.bootstrap.wiring import open_built
+from backend.domain.webhooks.service.cleaning import clean
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel import failpoints
+from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.ids import TenantId, ThreadId
 from tests.crash.stand import person
 
@@ -48,6 +51,19 @@ async def main(tenant: TenantId, verb: str, argument: str) -> None:
         elif verb == "emit":
             await backend.bus.start()
             await backend.bus.emit(asked(tenant))
+        elif verb.startswith("webhook-"):
+            await _webhook(backend, caller, verb.removeprefix("webhook-"), argument)
+
+
+async def _webhook(backend: Backend, caller: Caller, verb: str, argument: str) -> None:
+    if verb == "create":
+        await backend.webhooks.create(caller, url=argument, types=[])
+    elif verb == "rotate":
+        await backend.webhooks.rotate(caller, argument, keep_hours=24)
+    elif verb == "redeliver":
+        await backend.webhooks.redeliver(caller, argument)
+    elif verb == "clean":
+        await clean(backend.database)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from tests.crash import test_failpoints as chat
 from tests.crash import test_failpoints_of_the_bus as bus
 from tests.crash import test_failpoints_of_the_engine as engine
 from tests.crash import test_repair as repair
+from tests.crash import test_webhooks as webhooks
 from tests.crash.ledger import exact, model_calls
 from tests.crash.stand import ROOT, Stand, person
 from tests.crash.test_failpoints import answered
@@ -81,6 +82,6 @@ def test_each_failpoint_of_the_code_is_one_at_which_a_test_kills() -> None:
     tested = (
         *chat.FAILPOINTS, *chat.MEANWHILE, *engine.RETRIED, *engine.OVERDUE, *engine.RENEWED, *engine.DRAINED,
         *engine.REPLACED, *bus.AGAIN, *bus.BURIED, *bus.DRAINED, *bus.EMITTED, *bus.SLOW, *bus.CLEANED, *COMMIT,
-        *repair.REPLAYED, *repair.DISCARDED,
+        *repair.REPLAYED, *repair.DISCARDED, *webhooks.SENT_BEFORE, *webhooks.ASKED, *webhooks.CLEANED,
     )  # fmt: skip
     assert found == {name.partition("@")[0] for name in tested}

@@ -26,6 +26,8 @@ PAGES = (
     "/admin/events/flows.run_finished.v1",
     "/admin/events/agents.event_given_up.v1",
     "/admin/events/nothing.v1",
+    "/admin/webhooks",
+    "/admin/webhooks/whs_00000000000000000000000000",
     "/admin/dead-letters",
     "/admin/dead-letters?status=DISCARDED",
     "/admin/dead-letters/999999",

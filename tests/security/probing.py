@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import update
 from sqlmodel import col
 
+from backend.domain.webhooks.repository import deliveries, subscriptions
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
+from backend.foundation.kernel.ids import new_id
 from backend.foundation.telemetry import repository
 from backend.foundation.telemetry.ports import SpanRecord
 from backend.governance.identity.models import UserRecord
@@ -18,7 +20,7 @@ from tests.fixtures.door import Installation
 from tests.fixtures.people import PASSWORD
 
 SECRET = "Adas-secret"
-_ID = re.compile(r"\b(?:thr|run|agt|key|ses|msg|usr|tnt|evt)_\w+|\b[0-9a-f]{16,}\b|0x[0-9a-f]+")
+_ID = re.compile(r"(?:\b|(?<=%3D))(?:thr|run|agt|key|ses|msg|usr|tnt|evt|whs|whd)_\w+|\b[0-9a-f]{16,}\b|0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Ids:
     session: str
     trace: str
     letter: str
+    webhook: str
+    delivery: str
 
 
 NONE = Ids(
@@ -42,6 +46,8 @@ NONE = Ids(
     session="ses_00000000000000000000000000",
     trace="0" * 31 + "1",
     letter="999999",
+    webhook="whs_00000000000000000000000000",
+    delivery="whd_00000000000000000000000000",
 )
 """Ids of nothing."""
 
@@ -67,7 +73,20 @@ async def things_of_ada(house: Installation) -> Ids:
     (agent,) = await backend.agents.list(ada)
     (session, *_) = await backend.identity.sessions(ada)
     trace = await _trace(house)
-    return Ids(sent.thread, run.id, agent.id, key.view.id, session.id, trace, await _letter(house))
+    webhook, delivery = await _webhook(house)
+    return Ids(sent.thread, run.id, agent.id, key.view.id, session.id, trace, await _letter(house), webhook, delivery)
+
+
+async def _webhook(house: Installation) -> tuple[str, str]:
+    """Subscribe for Ada, and queue a delivery; return the ids of both. The verb would wait until all know of it."""
+    webhook, delivery = new_id("whs"), new_id("whd")
+    mine = {"tenant": house.ada.tenant}
+    async with house.backend.database.write(house.ada.tenant) as session:
+        row = {"id": webhook, "url": f"https://example.org/{SECRET}", "types": [], "secret": SECRET}
+        await subscriptions.add(session, mine | row)
+        sent = {"id": delivery, "subscription": webhook, "event": SECRET, "type": "x", "body": f'"{SECRET}"'}
+        await deliveries.queue(session, [mine | sent])
+    return webhook, delivery
 
 
 async def _letter(house: Installation) -> str:

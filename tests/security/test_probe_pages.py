@@ -18,9 +18,11 @@ from reflex_base.registry import RegistrationContext
 from autoweave_ui.autoweave_ui import app
 from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated
 from state.admin.chosen import ChosenState
+from state.admin.deliveries import DeliveriesState
 from state.admin.keys import KeysState
 from state.admin.letter import LetterState
 from state.admin.trace import TraceState
+from state.admin.webhook import WebhookState
 from state.chat.conversation import ChatState
 from state.chat.history import HistoryState
 from tests.fixtures.door import Installation
@@ -38,6 +40,8 @@ WITHOUT_ANYBODY = {
     "TracesState.search", "TracesState.choose_status", "TracesState.choose_at_least", "LettersState.choose",
     "TopicState.choose", "EventTypesState.choose",
     "ChosenState.clear", "ChosenState.tick", "ChosenState.tick_all", "ChosenState.ask_discard", "ChosenState.keep",
+    "WebhooksState.start", "WebhooksState.choose", "WebhooksState.finish", "WebhookState.ask", "WebhookState.choose",
+    "WebhookState.close", "DeliveriesState.choose",
     "LettersState.ask_replay", "LettersState.close", "LetterState.edit", "LetterState.ask_discard", "LetterState.keep",
 }  # fmt: skip
 """Handlers that touch nothing but the tab itself, or are the door."""
@@ -53,6 +57,16 @@ FIRST = {
     "ChosenState.discard": lambda tab, ids: _set(tab, ChosenState, ids=[int(ids.letter)]),
     "LetterState.check": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
     "LetterState.replay": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
+    **{
+        f"WebhookState.{name}": lambda tab, ids: _set(tab, WebhookState, webhook=ids.webhook)
+        for name in ("save", "turn", "rotate", "delete")
+    },
+    **{
+        f"DeliveriesState.{name}": lambda tab, ids: _set(
+            tab, DeliveriesState, webhook=ids.webhook, shown=ids.delivery, loaded=True
+        )
+        for name in ("test", "redeliver", "redeliver_failed", "watch")
+    },
     "LetterState.discard": lambda tab, ids: _set(tab, LetterState, letter=int(ids.letter)),
     "TraceState.wait": lambda tab, ids: _set(tab, TraceState, trace=ids.trace),
 }
@@ -81,6 +95,8 @@ def arguments(ids: Ids) -> dict[str, Any]:
         "letter": int(ids.letter),
         "on": True,
         "form": {"key_name": ids.key, "reason": "x"},
+        "on": False,
+        "form": {"key_name": ids.key, "reason": "x", "url": ids.webhook},
     }
 
 
@@ -92,6 +108,7 @@ def addresses(ids: Ids) -> dict[str, str]:
         "[letter_id]": ids.letter,
         "[topic_name]": "aw.agents",
         "[event_type]": "agents.start_run.v1",
+        "[webhook_id]": f"{ids.webhook}?open={ids.delivery}",
     }
 
 
@@ -125,7 +142,7 @@ def parameters(handler: EventHandler) -> list[str]:
     return list(inspect.signature(handler.fn).parameters)[1:]
 
 
-async def _set(tab: Tab, kind: type[Any], **values: str | int) -> None:
+async def _set(tab: Tab, kind: type[Any], **values: str | int | bool) -> None:
     for name, value in values.items():
         setattr(await tab.state(kind), name, value)
 
@@ -161,9 +178,9 @@ async def ada_has(house: Installation, ids: Ids) -> str:
     messages = await backend.chat.messages(ada, ids.thread)
     run = await backend.flows.get(ada, ids.run)
     letters = await backend.dead_letters.letters(ada)
-    return str(
-        (thread, messages, run.status, await backend.identity.api_keys(ada), len(await _sessions(house)), letters)
-    )
+    webhooks = (await backend.webhooks.all(ada), await backend.webhooks.delivery(ada, ids.delivery))
+    keys = await backend.identity.api_keys(ada)
+    return str((thread, messages, run.status, keys, len(await _sessions(house)), letters, webhooks))
 
 
 async def _sessions(house: Installation) -> list[Any]:
@@ -259,6 +276,8 @@ async def test_the_probe_would_see_what_leaks(sqlite_installation: Installation)
         ("ChatState.load", "chat/[[thread_id]]"),
         ("TraceState.load", "admin/traces/[trace_id]"),
         ("LetterState.load", "admin/dead-letters/[letter_id]"),
+        ("WebhookState.load", "admin/webhooks/[webhook_id]"),
+        ("DeliveriesState.load", "admin/webhooks/[webhook_id]"),
     ):
         kind, handler = by_name[name]
         real = await probe(ada, kind, name, handler, ids, route)

@@ -79,7 +79,7 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryDetail:
-    """A delivery with what is sent and each attempt, the newest first."""
+    """A delivery with what is sent, on indented lines, and each attempt, the newest first."""
 
     view: DeliveryView
     body: str

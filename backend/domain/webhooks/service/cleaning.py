@@ -18,7 +18,6 @@ async def clean(db: Database) -> int:
     for webhook in webhooks:
         step = _ROWS
         while step == _ROWS:
-            hit("webhooks.clean.before")
             async with db.system_write() as session:
                 step = await deliveries.clean(session, webhook, limit=_ROWS)
                 await deliveries.forget(session, webhook)

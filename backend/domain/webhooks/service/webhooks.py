@@ -21,6 +21,7 @@ from backend.domain.webhooks.rules.retries import rfc3339
 from backend.domain.webhooks.rules.signing import OFFERED, TEST_TYPE, body_of_test, new_secret
 from backend.domain.webhooks.views import DeliveryDetail, DeliveryView, NewSecret, WebhookView
 from backend.foundation.audit.service import Audit
+from backend.foundation.events.codec import readable
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Invalid
 from backend.foundation.kernel.failpoints import hit
@@ -87,7 +88,6 @@ class Webhooks:
         checked, wanted = check_url(url, self._allowed), _checked(types)
         webhook, secret = new_id("whs"), new_secret()
         sealed = self._sealer.seal(secret, place_of(caller.tenant, webhook))
-        hit("webhooks.create.before")
         async with self._db.write(caller.tenant) as session:
             if await subscriptions.count(session, caller.tenant) >= MOST_WEBHOOKS:
                 raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks already.")
@@ -130,7 +130,6 @@ class Webhooks:
         if keep_hours not in KEEP_OLD_HOURS:
             raise Invalid("The old secret can be kept for 0, 24 or 168 hours.", field="keep")
         secret = new_secret()
-        hit("webhooks.rotate.before")
         async with self._db.write(caller.tenant) as session:
             row = await _row(session, caller, webhook)
             until = await database_ms(session) + keep_hours * 3_600_000
@@ -192,7 +191,7 @@ class Webhooks:
             if found is None:
                 raise _missing(delivery)
             attempts = await deliveries.attempts(session, caller.tenant, delivery, limit=_MOST_ATTEMPTS)
-        return DeliveryDetail(view=found[0], body=found[1], attempts=tuple(attempts))
+        return DeliveryDetail(view=found[0], body=readable(found[1].encode()), attempts=tuple(attempts))
 
     async def redeliver(self, caller: Caller, delivery: str) -> None:
         """Send a delivery again, now, under the same ``webhook-id``.
@@ -203,7 +202,6 @@ class Webhooks:
             AlreadySending: it is being sent at this moment.
         """
         caller.require(Permission.WEBHOOKS_WRITE)
-        hit("webhooks.redeliver.before")
         async with self._db.write(caller.tenant) as session:
             found = await deliveries.one(session, caller.tenant, _id(delivery))
             if found is None:
