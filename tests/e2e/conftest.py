@@ -14,6 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.e2e.axe import axe_script
+from tests.fixtures.receiver import Receiver, receiving
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -106,6 +107,13 @@ async def house(app: App, browser: Browser) -> House:
     cookies = await context.cookies()
     await context.close()
     return House(app.url, browser, cookies)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def receiver() -> AsyncGenerator[Receiver]:
+    """A receiver of webhooks, in the loop of the tests."""
+    async with receiving() as made:
+        yield made
 
 
 async def fill_setup(page: Page) -> None:

@@ -9,6 +9,7 @@ from backend.domain.flows.rules import Edge, Graph, Node
 
 MAX_INPUT = 200_000
 MAX_THREAD = 80
+MAX_SUBJECT = 80
 
 _SYSTEM = """\
 You are Concierge, the first agent of this AutoWeave workspace. Answer briefly and plainly.

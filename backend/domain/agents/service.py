@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.agents import repository
 from backend.domain.agents.errors import AgentNotFound, AgentNotRunning, KeyReused
-from backend.domain.agents.rules import CONCIERGE, checked_input, key_trigger, starter_graph
+from backend.domain.agents.rules import CONCIERGE, MAX_SUBJECT, checked_input, key_trigger, starter_graph
 from backend.domain.agents.views import AgentView
 from backend.domain.flows.service.flows import Flows, RunStart
 from backend.domain.flows.views import RunView
@@ -69,6 +69,7 @@ class Agents:
     ) -> None:
         """Start a run in an event's own unit of work; the event's id is the trigger, so that it starts one run."""
         row = await self._row(session, tenant, agent)
+        by = by[:MAX_SUBJECT].replace("\x00", "")
         start = _start(row, input=checked_input(input, thread), thread=thread, trigger=trigger, source=source, by=by)
         await self._flows.start(session, start)
 

@@ -1,6 +1,7 @@
 """``POST /events/{topic}``: CloudEvents over HTTP, in binary, structured and batch mode (BUS-9)."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -26,6 +27,7 @@ BATCH = "application/cloudevents-batch+json"
 _MOST_EVENTS = 500
 _LONGEST_ATTRIBUTE = 256
 _MODES = f"Send `ce-` headers with JSON data, or `Content-Type: {STRUCTURED}` or `{BATCH}`."
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "partitionkey", "traceparent")
 
 
@@ -72,14 +74,21 @@ async def _read(request: Request, tenant: TenantId, topic: str) -> list[Event]:
 def _read_binary(headers: Mapping[str, str], body: bytes, tenant: TenantId, topic: str) -> Event:
     # The binding writes header values percent-encoded.
     told = {f"ce_{name}": unquote(headers[f"ce-{name}"]) for name in _ATTRIBUTES if f"ce-{name}" in headers}
-    content_type = headers.get("content-type", "")
-    return _checked(decode({**told, "ce_tenantid": tenant, "content-type": content_type}, body), topic)
+    told |= {"ce_tenantid": tenant, "content-type": headers.get("content-type", "")}
+    return _checked(_decoded(told, body), topic)
 
 
 def _read_structured(body: bytes, tenant: TenantId, topic: str) -> Event:
     attributes = decode_json(body, dict[str, msgspec.Raw])
     attributes["tenantid"] = msgspec.Raw(msgspec.json.encode(tenant))
-    return _checked(decode({"content-type": STRUCTURED}, msgspec.json.encode(attributes)), topic)
+    return _checked(_decoded({"content-type": STRUCTURED}, msgspec.json.encode(attributes)), topic)
+
+
+def _decoded(headers: Mapping[str, str], body: bytes) -> Event:
+    try:
+        return decode(headers, body)
+    except RecursionError as error:
+        raise Undecodable("The data is nested too deeply.", field="data") from error
 
 
 def _read_batch(body: bytes, tenant: TenantId, topic: str) -> list[Event]:
@@ -126,5 +135,6 @@ def _ours(event: Event, caller: Caller) -> Event:
         id=f"evt_{digest[:32]}",
         tenant=caller.tenant,
         key=event.key or event.subject or event.id,
-        traceparent=event.traceparent or current_traceparent(),
+        # One that is none is as good as none (W3C Trace Context), and would travel on with all that follows.
+        traceparent=event.traceparent if _TRACEPARENT.fullmatch(event.traceparent) else current_traceparent(),
     )

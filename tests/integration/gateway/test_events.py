@@ -173,6 +173,7 @@ async def test_publishing_needs_the_permission(sqlite_installation: Installation
         (b"x" * (1024 * 1024 + 1), ONE, 413),
         (b"\xff\xfe", ONE, 422),
         (b"hello", BINARY | {"content-type": "text/plain"}, 422),
+        (b'{"agent":"c","input":"x","z":' + b"[" * 200_000 + b"]" * 200_000 + b"}", BINARY, 422),
     ],
 )
 async def test_a_hostile_body_is_a_clear_refusal(
@@ -182,3 +183,18 @@ async def test_a_hostile_body_is_a_clear_refusal(
         answer = await client.post(TOPIC, content=content, headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "told", ["x" * 5_000, "00-\x00\n", f"00-{'0' * 32}-{'1' * 16}-01", f"00-{'A' * 32}-{'1' * 16}-01"]
+)
+async def test_a_trace_that_is_none_does_not_travel_on(sqlite_installation: Installation, told: str) -> None:
+    """OBS-2."""
+    async with _heard(sqlite_installation) as events, sqlite_installation.client(sqlite_installation.ada_key) as client:
+        wrong = STRUCTURED | {"traceparent": told}
+        assert (await client.post(TOPIC, content=msgspec.json.encode(wrong), headers=ONE)).status_code == 202
+        assert len((await _next(events)).traceparent) == 55
+        mine = f"00-{'1' * 32}-{'2' * 16}-01"
+        right = STRUCTURED | {"traceparent": mine}
+        assert (await client.post(TOPIC, content=msgspec.json.encode(right), headers=ONE)).status_code == 202
+        assert (await _next(events)).traceparent == mine

@@ -1,9 +1,14 @@
-"""CHT-1: a chat hears that an agent has begun to answer it."""
+"""CHT-1, BUS-9: an agent begins to work when an event asks it to, and a chat hears of it."""
 
 import asyncio
 
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
+from backend.domain.flows.models import RunRow
+from backend.foundation.events.envelope import Event
+from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.ids import RunId, ThreadId
 from backend.foundation.live.rules import thread_channel
 from backend.reads.views import ConversationView
@@ -33,3 +38,18 @@ async def test_a_chat_is_told_once_the_run_that_answers_it_can_be_followed(sqlit
                 if run := (await _shown(sqlite_engine, thread)).active_run:
                     break
     await sqlite_engine.backend.flows.cancel(ada, RunId(run))
+
+
+async def test_an_event_of_a_sender_with_a_long_name_starts_its_run(engine: Engine) -> None:
+    """BUS-9: PostgreSQL refuses what is longer than its column."""
+    data = StartRun(agent="concierge", input="Hello")
+    event = Event(type="agents.start_run.v1", tenant=engine.ada.tenant, key="k", source="/" + "x" * 250, data=data)
+    async with engine.backend.database.write(engine.ada.tenant) as session:
+        await engine.backend.bus.publish(session, event)
+    await until(lambda: _succeeded(engine), 60)
+
+
+async def _succeeded(engine: Engine) -> bool:
+    async with engine.backend.database.read(engine.ada.tenant) as session:
+        runs = (await session.execute(select(RunRow).where(col(RunRow.source) == "event"))).scalars().all()
+    return [run.status for run in runs] == ["SUCCEEDED"]
