@@ -207,14 +207,7 @@ async def _build(
     telemetry = Telemetry(db, name, roles=sorted(roles), limits=limits, exporters=span_exporters(settings, name))
     await telemetry.start()
     stack.push_async_callback(telemetry.close)
-    bus = BusService(
-        open_bus(settings, named=bool(member)),
-        db,
-        live,
-        member=member or worker_id,
-        partitions=settings.bus_partitions,
-        retention_ms=settings.bus_retention * 3_600_000,
-    )
+    bus = _bus_of(settings, db, live, worker_id, member)
     stack.push_async_callback(bus.close)
     audit = Audit(db)
     identity = Identity(db, live, audit)
@@ -246,6 +239,17 @@ async def _build(
     built = Built(backend, worker, DeliveryWorker(db, live, audit, sender, sealer, owner=worker_id))
     identity.on_tenant_created.append(built.prepare_tenant)
     return built
+
+
+def _bus_of(settings: Settings, db: SqlDatabase, live: Live, worker_id: str, member: str) -> BusService:
+    return BusService(
+        open_bus(settings, named=bool(member)),
+        db,
+        live,
+        member=member or worker_id,
+        partitions=settings.bus_partitions,
+        retention_ms=settings.bus_retention * 3_600_000,
+    )
 
 
 def _in_background(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:

@@ -93,8 +93,6 @@ def arguments(ids: Ids) -> dict[str, Any]:
         "session": ids.session,
         "key": ids.key,
         "letter": int(ids.letter),
-        "on": True,
-        "form": {"key_name": ids.key, "reason": "x"},
         "on": False,
         "form": {"key_name": ids.key, "reason": "x", "url": ids.webhook},
     }
