@@ -115,5 +115,5 @@ def test_what_carries_content_is_named_by_its_tenant() -> None:
     without = {name for name, rule in named.items() if "tenant" not in rule.__code__.co_varnames}
     assert without == {
         "run_stream", "runs_channel", "cancel_channel", "ended_channel", "outbox_channel", "sessions_channel",
-        "health_channel",
+        "health_channel", "deliveries_channel",
     }  # fmt: skip

@@ -116,7 +116,7 @@ async def test_nobody_takes_another_tenants_event_id_first(sqlite_installation: 
         ({"specversion": "0.3"}, "event_undecodable", "0.3"),
         ({"id": ""}, "event_undecodable", "id"),
         ({"id": "x" * 257}, "event_undecodable", "id"),
-        ({"partitionkey": "a\nb"}, "event_undecodable", "partitionkey"),
+        ({"partitionkey": "a\nb"}, "event_attribute_invalid", "partitionkey"),
         ({"source": 7}, "event_undecodable", "source"),
         ({"time": "yesterday"}, "event_undecodable", "yesterday"),
     ],

@@ -48,15 +48,16 @@ async def test_every_type_of_the_catalogue_is_listed_with_who_sends_and_who_list
         "sent_by": "programs",
         "handled_by": "agents",
     }
-    assert lines["chat.event_given_up.v1"]["handled_by"] == "nobody"
-    assert state.rooms == ["agents", "chat", "flows"]
+    assert lines["chat.event_given_up.v1"]["handled_by"] == "webhooks"
+    assert lines["webhooks.event_given_up.v1"]["handled_by"] == "nobody"
+    assert state.rooms == ["agents", "chat", "flows", "webhooks"]
     assert state.contracts == [{"name": "Concierge", "document": "/v1/agents/concierge/asyncapi"}]
 
 
 async def test_the_list_is_filtered_by_the_address(sqlite_installation: Installation) -> None:
     for query, names in {
         "?text=AW.RUNS": ["agents.run_refused.v1", "flows.run_finished.v1"],
-        "?text=payload_base64": ["agents.event_given_up.v1", "chat.event_given_up.v1", "flows.event_given_up.v1"],
+        "?text=payload_base64": [f"{room}.event_given_up.v1" for room in ("agents", "chat", "flows", "webhooks")],
         "?room=flows": ["flows.event_given_up.v1", "flows.run_finished.v1"],
         "?room=flows&text=finished": ["flows.run_finished.v1"],
         "?text=%00%1b": [],
