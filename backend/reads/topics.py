@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from backend.foundation.bus.ports import Delivery
+from backend.foundation.bus.ports import Delivery, MemberInfo
 from backend.foundation.bus.service import BusService
 from backend.foundation.events.codec import Undecodable, decode, readable
 from backend.foundation.events.types import CATALOGUE
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import NotFound
-from backend.reads.views import ConsumerLag, EventsView, EventView, TopicView
+from backend.reads.views import ConsumerLag, ConsumerView, EventsView, EventView, MemberView, TopicView
 
 _LOOKED_AT = 5_000
 _MOST = 200
@@ -41,6 +41,21 @@ class Topics:
                 ),
             )
             for name in sorted({entry.topic for entry in CATALOGUE.values()})
+        ]
+
+    async def consumers(self, caller: Caller, topic: str) -> list[ConsumerView]:
+        """Return who consumes a topic, by name; needs ``bus:read``. Raises `NotFound` as `events` does."""
+        caller.require(Permission.BUS_READ)
+        _types_of(topic)
+        names = _consumers_of(topic)
+        lags, members = await self._bus.lag(*names) if names else {}, await self._bus.members(*names)
+        return [
+            ConsumerView(
+                name=name,
+                lag=lags[name].get(topic, 0),
+                members=tuple(_member(member, topic) for member in members[name]),
+            )
+            for name in names
         ]
 
     async def events(
@@ -126,6 +141,11 @@ def _types_of(topic: str) -> tuple[str, ...]:
 
 def _consumers_of(topic: str) -> list[str]:
     return sorted({name for entry in CATALOGUE.values() if entry.topic == topic for name in entry.handled_by})
+
+
+def _member(member: MemberInfo, topic: str) -> MemberView:
+    numbers = tuple(each.number for each in member.partitions if each.topic == topic)
+    return MemberView(name=member.name, host=member.host, partitions=numbers)
 
 
 def _fits(delivery: Delivery, caller: Caller, type: str, text: str) -> bool:

@@ -97,6 +97,24 @@ class ConsumerLag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberView:
+    """A process that consumes a topic: its name on the bus, where it runs, and the numbers of its partitions."""
+
+    name: str
+    host: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerView:
+    """A consumer of a topic, how many of its messages it has not done yet, and the processes that are this consumer."""
+
+    name: str
+    lag: int
+    members: tuple[MemberView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TopicView:
     """A topic: its partitions, how many messages were ever written, what types it carries and who consumes it."""
 

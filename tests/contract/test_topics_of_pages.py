@@ -48,6 +48,9 @@ async def test_topics_and_their_events_are_seen_by_a_process_that_only_looks(
     assert [event.time_ms for event in stored.events] == sorted(
         (event.time_ms for event in stored.events), reverse=True
     )
+    assert [(each.name, each.lag, each.members) for each in await topics.consumers(LOOKING, "aw.agents")] == [
+        ("agents", 0, ())
+    ]
     later = await topics.events(LOOKING, "aw.agents", since_ms=stored.events[0].time_ms + 1)
     assert later.events == ()
     [found] = (await topics.events(LOOKING, "aw.agents", text="NUMBER 3")).events

@@ -18,6 +18,7 @@ from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import Unauthenticated
 from backend.reads.topics import Topics
+from state.admin.consumers import ConsumersState, ranges
 from state.admin.topic import TopicState
 from state.admin.topics import TopicsState
 from tests.fixtures.door import Installation
@@ -207,6 +208,48 @@ async def apart(house: Installation, server: PrivateValkey) -> AsyncIterator[Bus
         use(house.backend)
         await bus.close()
         await adapter.close()
+
+
+async def test_a_topic_shows_who_reads_it_for_each_consumer(
+    sqlite_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BUS-10 BUS-1: process, host and partitions; and that there is none."""
+    monkeypatch.setattr("state.admin.consumers.EVERY_S", 0.05)
+    house = sqlite_installation
+    await house.backend.bus.subscribe("agents", {"agents.start_run.v1": _nothing})
+    state = await Tab(house.ada_cookie, TOPIC).state(ConsumersState)
+    watch = asyncio.create_task(ConsumersState.watch_consumers.fn(state))
+    try:
+        await until(lambda: bool(state.lines and state.lines[0]["partitions"] not in ("", "none")), 10)
+        [line] = state.lines
+        assert (line["consumer"], line["waiting"], line["behind"]) == ("agents", "0", False)
+        assert line["member"]
+        assert line["host"]
+        assert line["partitions"].startswith("0")
+        await house.backend.bus.emit(*(event(house.ada, "slow") for _ in range(3)))
+        await until(lambda: state.lines[0]["behind"], 10)
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_a_topic_that_is_none_has_no_consumers(sqlite_installation: Installation) -> None:
+    """BUS-10: and the page does not wait for them."""
+    state = await Tab(sqlite_installation.ada_cookie, "/admin/topics/aw.nothing").state(ConsumersState)
+    await ConsumersState.watch_consumers.fn(state)
+    assert (state.loaded, state.lines) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"), [((), ""), ((4,), "4"), ((0, 1, 2, 3), "0-3"), ((0, 2, 3, 7, 8, 10), "0, 2-3, 7-8, 10")]
+)
+def test_partitions_that_are_neighbours_are_told_together(numbers: tuple[int, ...], words: str) -> None:
+    """BUS-10."""
+    assert ranges(numbers) == words
+
+
+async def _nothing(_session: Any, _event: Event) -> None:
+    await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("kind", [TopicsState, TopicState])
