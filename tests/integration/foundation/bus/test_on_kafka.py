@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from backend.adapters.database.database import SqlDatabase
 from backend.foundation.bus import rules
 from backend.foundation.bus.service import BusService
-from tests.fixtures.kafka import BusFactory
+from backend.foundation.events.codec import encode
+from tests.fixtures.kafka import Broker, BusFactory
 from tests.fixtures.waiting import until
 from tests.integration.foundation.bus.conftest import ServiceFactory
 from tests.integration.foundation.bus.events import START, Seen, publish, start_run
@@ -45,3 +47,41 @@ async def test_events_are_handled_once_in_order_while_members_come_and_go(
     relay.cancel()
     await asyncio.wait([relay])
     assert seen.inputs == {f"k{key}": list(range(key, 200, 7)) for key in range(7)}
+
+
+async def test_what_other_programs_write_stops_no_partition(
+    services: ServiceFactory, kafka_bus: BusFactory, kafka_broker: Broker, kafka_namespace: str, database: SqlDatabase
+) -> None:
+    """BUS-2 BUS-3 BUS-4: tombstones, no events, unknown types and newer versions among ours, with the same key."""
+    service: BusService = await services(broker=await kafka_bus())
+    seen = Seen()
+    await service.subscribe("starter", {START: seen})
+    topic, _, headers, value = encode(start_run(0))
+    poison: list[tuple[bytes | None, dict[str, str]]] = [
+        (None, {}),
+        (None, headers),
+        (b"", {}),
+        (b"\xff\x00", {"content-type": "application/x-unknown"}),
+        (b'{"specversion": "1.0"', {"content-type": "application/cloudevents+json"}),
+        (value, headers | {"ce_type": "agents.never_heard_of.v1"}),
+        (value, headers | {"ce_type": START.replace(".v1", ".v2")}),
+        (value, headers | {"ce_type": ""}),
+        (value, headers | {"ce_specversion": "9.9"}),
+        (value, headers | {"ce_tenantid": ""}),
+        (b"[" * 100_000, headers),
+        (b'{"agent": 1}', headers),
+    ]
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_broker.bootstrap)
+    await producer.start()
+    for body, given in poison:
+        pairs = [(name, text.encode()) for name, text in given.items()]
+        await producer.send_and_wait(f"{kafka_namespace}{topic}", body, key=b"k", headers=pairs)
+        await service.emit(start_run(seen.count + 1))
+        await until(lambda before=seen.count: seen.count > before, 30)
+    await producer.stop()
+    assert seen.inputs == {"k": list(range(1, len(poison) + 1))}
+
+    async def done() -> bool:
+        return (await service.lag("starter"))["starter"][topic] == 0
+
+    await until(done, 30)
