@@ -153,11 +153,15 @@ def _mark_sent(dialect: str) -> Executable:
     return update(OUTBOX).where(OUTBOX.c.id.in_(select(numbers)), held.exists()).values(sent_ms=now_ms())
 
 
-async def send_again(session: AsyncSession, *, since_ms: int | None = None, age_ms: int = 0) -> int:
-    """Let rows wait again that were sent since a time, or within an age; return how many."""
+async def send_again(
+    session: AsyncSession, *, since_ms: int | None = None, age_ms: int = 0, topics: Sequence[str] = ()
+) -> int:
+    """Let rows wait again that were sent since a time, or within an age, to any or these topics; return how many."""
     bound = now_ms() - age_ms if since_ms is None else since_ms
-    result = await session.execute(update(OUTBOX).where(OUTBOX.c.sent_ms >= bound).values(sent_ms=None))
-    return row_count(result)
+    again = update(OUTBOX).where(OUTBOX.c.sent_ms >= bound)
+    if topics:
+        again = again.where(OUTBOX.c.topic.in_(topics))
+    return row_count(await session.execute(again.values(sent_ms=None)))
 
 
 async def take_lease(session: AsyncSession, name: str, owner: str, ttl_ms: int) -> Lease | None:

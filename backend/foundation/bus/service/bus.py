@@ -31,6 +31,7 @@ from backend.foundation.telemetry.logs import get_logger
 log = get_logger("bus")
 
 _MOST_BYTES = 900 * 1024
+_TOPICS = frozenset(entry.topic for entry in CATALOGUE.values())
 _DATABASE_WORKERS = {"sqlite": 1, "postgresql": 4}
 
 
@@ -72,11 +73,8 @@ class BusService:
     async def start(self) -> None:
         """Connect and make the catalogue's topics; raise `Unavailable` when the broker does not answer."""
         await self._bus.start()
-        for topic in sorted({entry.topic for entry in CATALOGUE.values()}):
-            try:
-                await self._bus.create_topic(topic, partitions=self._partitions, settings=self._settings)
-            except Conflict as error:
-                log.warning("topic kept as it is", error=error.message)
+        for topic in sorted(_TOPICS):
+            await self._make_topic(topic)
 
     async def close(self) -> None:
         """Stop all consumers: what is at work may end within 5 s, the rest goes to others."""
@@ -171,7 +169,15 @@ class BusService:
     async def run_relay(self) -> None:
         """Relay the outbox until cancelled; of all who do so one at a time serves each shard."""
         relays = [
-            Relay(self._db, self._bus, self._live, owner=self._member, shard=shard, shards=self._relay_shards)
+            Relay(
+                self._db,
+                self._bus,
+                self._live,
+                owner=self._member,
+                make_topic=self._make_topic,
+                shard=shard,
+                shards=self._relay_shards,
+            )
             for shard in range(self._relay_shards)
         ]
         self._relays += relays
@@ -245,6 +251,15 @@ class BusService:
         reader = await self._bus.read(group_of(consumer), topics, dispatcher, member=self._member)
         self._consumers[consumer] = (reader, dispatcher)
         dispatcher.bind(reader)
+
+    async def _make_topic(self, topic: str) -> bool:
+        if topic not in _TOPICS:
+            return False
+        try:
+            await self._bus.create_topic(topic, partitions=self._partitions, settings=self._settings)
+        except Conflict as error:
+            log.warning("topic kept as it is", error=error.message)
+        return True
 
     def _outbox_row(self, event: Event) -> dict[str, Any]:
         topic, key, headers, value = encode(_traced(event))

@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from sqlalchemy import Row
 from backend.foundation.bus import repository
 from backend.foundation.bus.ports import Bus, Delivery, Message, Partition
 from backend.foundation.bus.rules import wait_s
-from backend.foundation.bus.service.cleaning import clean_forever
+from backend.foundation.bus.service.cleaning import KEEP_SENT_MS, clean_forever
 from backend.foundation.bus.service.lease import ShardLease
 from backend.foundation.bus.service.work import dead_letter
-from backend.foundation.kernel.errors import Fenced, Unavailable
+from backend.foundation.kernel.errors import Fenced, NotFound, Unavailable
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.outage import Outage
 from backend.foundation.kernel.ports import Database
@@ -40,6 +40,7 @@ _LINGER_S = 0.008
 _LOSS_WINDOW_MS = 5_000
 _MOST_ATTEMPTS = 8
 _MOST_BLOCKED = 1_000
+_MADE_S = 10.0
 _LEASE_GIVEN = b"lease"
 
 
@@ -61,14 +62,27 @@ class Relay:
         owner: this process, for people who look at the lease.
         shard: which part of the keys it serves.
         shards: how many parts there are.
+        make_topic: makes a topic that is gone, and says whether it is one of ours.
     """
 
-    def __init__(self, db: Database, bus: Bus, live: Live, *, owner: str, shard: int = 0, shards: int = 1) -> None:
+    def __init__(
+        self,
+        db: Database,
+        bus: Bus,
+        live: Live,
+        *,
+        owner: str,
+        make_topic: Callable[[str], Awaitable[bool]],
+        shard: int = 0,
+        shards: int = 1,
+    ) -> None:
         self._db = db
         self._bus = bus
         self._live = live
         self._shard = shard
         self._shards = shards
+        self._make_topic = make_topic
+        self._made_at: dict[str, float] = {}
         self._lease = ShardLease(db, owner=owner, shard=shard)
         self._blocked: dict[str, _Blocked] = {}
         self._wake = asyncio.Event()
@@ -165,6 +179,19 @@ class Relay:
         hit("bus.again.after")
         self._down_since = None
 
+    async def _made_again(self, topic: str) -> bool:
+        # One that is refused right after it was made is refused for another reason.
+        if time.monotonic() - self._made_at.get(topic, -_MADE_S) < _MADE_S:
+            return False
+        self._made_at[topic] = time.monotonic()
+        return await self._make_topic(topic)
+
+    async def _send_again_to(self, topics: Sequence[str]) -> None:
+        """Fill topics that somebody deleted: what was in them and is not done yet would be lost."""
+        async with self._db.system_write() as session:
+            count = await repository.send_again(session, age_ms=KEEP_SENT_MS, topics=topics)
+        log.warning("topics were gone, their events are sent again", topics=", ".join(topics), events=count)
+
     async def _relay_batch(self) -> bool:
         """Publish the next events; return whether more may wait."""
         now = time.monotonic()
@@ -179,6 +206,10 @@ class Relay:
         hit("bus.publish.before")
         results = await self._publish(messages)
         hit("bus.publish.after")
+        gone = {message.topic for message, error in zip(messages, results, strict=True) if isinstance(error, NotFound)}
+        if made := [topic for topic in sorted(gone) if await self._made_again(topic)]:
+            await self._send_again_to(made)
+            return True
         await self._record(rows, messages, results)
         return len(rows) == _BATCH
 

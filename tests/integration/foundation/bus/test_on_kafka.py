@@ -6,7 +6,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from backend.adapters.database.database import SqlDatabase
+from backend.adapters.valkey.bus import ValkeyBus
 from backend.foundation.bus import rules
+from backend.foundation.bus.ports import Bus
 from backend.foundation.bus.service import BusService
 from backend.foundation.events.codec import encode
 from tests.fixtures.kafka import Broker, BusFactory
@@ -85,3 +87,38 @@ async def test_what_other_programs_write_stops_no_partition(
         return (await service.lag("starter"))["starter"][topic] == 0
 
     await until(done, 30)
+
+
+async def test_a_topic_that_was_deleted_is_made_again_with_what_was_not_done(
+    services: ServiceFactory, kafka_bus: BusFactory, database: SqlDatabase
+) -> None:
+    """BUS-1 BUS-5: deleted under its consumers."""
+    brokers = [await kafka_bus() for _ in range(2)]
+    await lose_a_topic(brokers[0], *[await services(broker=broker) for broker in brokers], database)
+
+
+async def test_so_it_is_on_valkey(
+    services: ServiceFactory, valkey_url: str, valkey_namespace: str, database: SqlDatabase
+) -> None:
+    """BUS-1 BUS-5."""
+    broker = ValkeyBus(valkey_url, namespace=valkey_namespace)
+    await lose_a_topic(broker, await services(), await services(broker=broker), database)
+
+
+async def lose_a_topic(broker: Bus, service: BusService, other: BusService, database: SqlDatabase) -> None:
+    """The outbox still has what the broker has not; consumers pass over what they have done."""
+    seen, late = Seen(), Seen()
+    await service.subscribe("starter", {START: seen})
+    relay = asyncio.create_task(service.run_relay())
+    await publish(service, database, *(start_run(number, key=f"k{number % 3}") for number in range(30)))
+    await until(lambda: seen.count == 30, 30)
+    await broker.delete_topic(encode(start_run(0)).topic)
+    await publish(service, database, *(start_run(number, key=f"k{number % 3}") for number in range(30, 60)))
+    await until(lambda: seen.count >= 60, 60)
+    await other.subscribe("late", {START: late})
+    await until(lambda: late.count >= 60, 30)
+    relay.cancel()
+    await asyncio.wait([relay])
+    expected = {f"k{key}": list(range(key, 60, 3)) for key in range(3)}
+    assert seen.inputs == expected
+    assert late.inputs == expected
