@@ -13,6 +13,7 @@ import pytest
 
 from tests.crash.stand import Stand
 from tests.fixtures.model_stub import ModelStub
+from tests.fixtures.read_only import can_bind
 from tests.fixtures.small_disk import can_mount
 from tests.fixtures.valkey import PrivateValkey
 
@@ -25,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marks of this folder."""
     config.addinivalue_line("markers", "only_on(part): runs only on stands with this database or bus")
     config.addinivalue_line("markers", "whole: takes long, and is run by `make crash` alone")
+    config.addinivalue_line("markers", "mounts: makes a folder read-only; left out where that is not allowed")
     config.addinivalue_line("markers", "on_small_disk: mounts a disk of its own; left out where that is not allowed")
 
 
@@ -46,6 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if item.get_closest_marker("whole")]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in long]
+    mounting = [item for item in items if item.get_closest_marker("mounts")]
+    if mounting and not can_bind():
+        config.hook.pytest_deselected(items=mounting)
+        items[:] = [item for item in items if item not in mounting]
     on_disk = [item for item in items if item.get_closest_marker("on_small_disk")]
     if on_disk and not can_mount():
         config.hook.pytest_deselected(items=on_disk)

@@ -3,14 +3,18 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
+from backend.adapters.kafka.bus import KafkaBus
+from backend.foundation.kernel.errors import Unavailable
 from tests.crash.load import Load
 from tests.crash.stand import Stand
 from tests.crash.test_failpoints_of_the_bus import talk
 from tests.crash.test_failpoints_of_the_engine import tenant_of
 from tests.fixtures.kafka import Broker, restarted
+from tests.fixtures.read_only import read_only
 from tests.fixtures.waiting import until
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(300), pytest.mark.on_servers, pytest.mark.only_on("kafka")]
@@ -101,3 +105,36 @@ async def test_a_rolling_restart_moves_no_partition(stand: Stand) -> None:
         assert await load.ended(DRAINED_S) == []
     assert len(seen) > 10
     assert [found for found in seen if found != before] == []
+
+
+@pytest.mark.whole
+@pytest.mark.mounts
+async def test_all_is_done_once_and_in_order_when_the_brokers_folder_was_read_only(
+    stand: Stand, hurt_broker: Broker
+) -> None:
+    """Kafka ends itself when it cannot write; health says so, and all goes on once it can and is started again."""
+    async with stand.open() as backend:
+        tenant = await tenant_of(backend)
+        workers = [await stand.worker(), await stand.worker()]
+        await talk(backend, tenant)
+        load = Load(backend, tenant)
+        await asyncio.sleep(CALM_S)
+        with read_only(hurt_broker.data / "log"):
+            other = KafkaBus(hurt_broker.url, namespace=f"{stand.namespace}.other.")
+            # The controller promises a topic, and the broker finds that it cannot make it.
+            with suppress(Unavailable):
+                await other.create_topic("orders", partitions=1)
+            await other.close()
+            await until(lambda: hurt_broker.pid is None, 90)
+            before = load.messages
+            await until(lambda: load.messages > before, 20)
+            health = await backend.bus.health()
+            assert not health.ok
+            assert health.cause
+            assert health.fix
+        await restarted(hurt_broker)
+        await asyncio.sleep(CALM_S)
+        await load.stop()
+        load.messages += 1
+        assert await load.ended(DRAINED_S) == []
+    assert "Traceback" not in "".join(worker.said() for worker in workers)
