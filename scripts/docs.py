@@ -52,13 +52,14 @@ def commands() -> Iterator[str]:
 
 
 def events() -> Iterator[str]:
-    """Every event type: topic, payload, who may send it."""
-    yield "| Type | Topic | Fields | From outside | What it tells |"
-    yield "|---|---|---|---|---|"
+    """Every event type: topic, payload, who may send it, and whether webhooks are sent it."""
+    yield "| Type | Topic | Fields | From outside | To webhooks | What it tells |"
+    yield "|---|---|---|---|---|---|"
     for name, entry in sorted(CATALOGUE.items()):
         fields = ", ".join(f"`{field}`" for field in entry.data.__struct_fields__)
         public = "`POST /events/{topic}`" if entry.public else "no"
-        yield f"| `{name}` | `{entry.topic}` | {fields} | {public} | {_cell(entry.summary)} |"
+        outgoing = "yes" if entry.outgoing else "no"
+        yield f"| `{name}` | `{entry.topic}` | {fields} | {public} | {outgoing} | {_cell(entry.summary)} |"
 
 
 def errors() -> Iterator[str]:

@@ -108,26 +108,26 @@ async def all_again(session: AsyncSession, tenant: str, webhook: str) -> int:
 _AGAIN: dict[str, Any] = {"status": "WAITING", "step": 0, "due_ms": now_ms(), "ended_ms": 0}
 
 
-async def clean(session: AsyncSession, webhook: str, *, limit: int) -> int:
-    """Delete up to ``limit`` deliveries of a subscription that are past their time or number, or all of a deleted one.
-
-    Returns how many were deleted.
-    """
+async def past(session: AsyncSession, webhook: str, *, limit: int) -> list[str]:
+    """Return up to ``limit`` deliveries of a subscription that are past their time or number; any of a deleted one."""
     mine = _DELIVERY.c.subscription == webhook
     last_kept = select(_DELIVERY.c.id).where(mine).order_by(_DELIVERY.c.id.desc()).offset(KEEP_ROWS)
     gone = select(_SUBSCRIPTION.c.id).where(_SUBSCRIPTION.c.id == webhook, _SUBSCRIPTION.c.deleted_ms > 0).exists()
     old = (_DELIVERY.c.ended_ms < now_ms() - KEEP_MS) | (_DELIVERY.c.id <= last_kept.limit(1).scalar_subquery())
-    past = select(_DELIVERY.c.id).where(mine, or_(gone, (_DELIVERY.c.ended_ms > 0) & old)).limit(limit)
-    ids = list((await session.execute(past)).scalars())
-    if ids:
-        await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.delivery.in_(ids)))
-        await session.execute(delete(_DELIVERY).where(_DELIVERY.c.id.in_(ids)))
-    return len(ids)
+    found = select(_DELIVERY.c.id).where(mine, or_(gone, (_DELIVERY.c.ended_ms > 0) & old)).limit(limit)
+    return list((await session.execute(found)).scalars())
 
 
-async def all_subscriptions(session: AsyncSession) -> list[str]:
-    """Return the ids of all subscriptions, deleted ones too."""
-    return list((await session.execute(select(_SUBSCRIPTION.c.id))).scalars())
+async def remove(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Delete deliveries with their attempts."""
+    await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.delivery.in_(ids)))
+    await session.execute(delete(_DELIVERY).where(_DELIVERY.c.id.in_(ids)))
+
+
+async def all_subscriptions(session: AsyncSession) -> list[tuple[str, bool]]:
+    """Return the ids of all subscriptions, and whether each was deleted."""
+    found = await session.execute(select(_SUBSCRIPTION.c.id, _SUBSCRIPTION.c.deleted_ms))
+    return [(row[0], row[1] > 0) for row in found]
 
 
 async def forget(session: AsyncSession, webhook: str) -> None:

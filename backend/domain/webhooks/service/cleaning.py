@@ -15,13 +15,19 @@ async def clean(db: Database) -> int:
     async with db.system_read() as session:
         webhooks = await deliveries.all_subscriptions(session)
     deleted = 0
-    for webhook in webhooks:
-        step = _ROWS
-        while step == _ROWS:
+    for webhook, gone in webhooks:
+        while ids := await _past(db, webhook):
             async with db.system_write() as session:
-                step = await deliveries.clean(session, webhook, limit=_ROWS)
-                await deliveries.forget(session, webhook)
+                await deliveries.remove(session, ids)
             hit("webhooks.clean.after")
-            deleted += step
+            deleted += len(ids)
             await asyncio.sleep(_PAUSE_S)
+        if gone:
+            async with db.system_write() as session:
+                await deliveries.forget(session, webhook)
     return deleted
+
+
+async def _past(db: Database, webhook: str) -> list[str]:
+    async with db.system_read() as session:
+        return await deliveries.past(session, webhook, limit=_ROWS)

@@ -248,6 +248,7 @@ async def test_a_slow_receiver_holds_up_nobody_else(sqlite_house: Engine, receiv
         assert slow.connections == 4
         assert await log_of(sqlite_house, stuck, status="DELIVERED") == []
     finally:
+        slow.released.set()
         server.close()
 
 
@@ -288,6 +289,7 @@ async def test_who_comes_back_too_late_records_nothing(sqlite_house: Engine, rec
         await session.execute(update(DeliveryRow).values(due_ms=now_ms()))
     sqlite_house.built.deliveries.wake()
     await become(sqlite_house, webhook, "DELIVERED")
+    receiver.released.set()
     await sqlite_house.built.deliveries.stop(grace_s=20)
     [delivery] = await log_of(sqlite_house, webhook)
     assert (delivery.status, delivery.attempts, delivery.code) == ("DELIVERED", 1, 204)
