@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from backend.domain.agents.service import Agents
 from backend.domain.chat.service import Chat
+from backend.domain.directory.service import Directory
 from backend.domain.flows.service.flows import Flows
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
@@ -29,6 +30,7 @@ class Backend:
     identity: Identity
     chat: Chat
     agents: Agents
+    directory: Directory
     flows: Flows
     tools: Tools
     models: Models

@@ -115,6 +115,13 @@ def http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def public_url(value: str) -> str:
+    """An address that others are told: without user, password, query and fragment; a slash at its end is dropped."""
+    if value and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", value):
+        raise ValueError("Use an address such as https://weave.example.org, without user, query and fragment.")
+    return value.rstrip("/")
+
+
 def one_of(*choices: str) -> Callable[[str], str]:
     """One of the words."""
 

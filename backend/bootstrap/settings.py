@@ -113,6 +113,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _ours("model", "offline", parsers.model, "openai:<name>, anthropic:<name>, ollama:<name> or offline."),
     _ours("log_format", "plain", parsers.one_of("plain", "json"), "plain for people, json for machines."),
+    _ours(
+        "public_url", "", parsers.public_url, "Address by which others reach it, as cards tell; unset: host and port."
+    ),
     _ours("web_workers", "1", parsers.number(1, 64), "Processes that serve pages and the API."),
     _ours("workers", "1", parsers.number(1, 64), "Worker processes that `autoweave run all` starts."),
     _ours("trusted_proxies", "", parsers.networks, "Addresses or networks whose X-Forwarded-* headers are believed."),
@@ -206,6 +209,7 @@ class Settings:
     bus_restart: int
     model: str
     log_format: Literal["plain", "json"]
+    public_url: str
     web_workers: int
     workers: int
     trusted_proxies: tuple[str, ...]
@@ -234,6 +238,11 @@ class Settings:
     def url(self) -> str:
         """The address of the pages, as a person on this machine types it."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def reached_by(self) -> str:
+        """The address of the pages, as others know it; without a slash at its end."""
+        return self.public_url or self.url
 
     @property
     def embedded_redis(self) -> bool:

@@ -27,6 +27,7 @@ from backend.domain.agents.handlers import AgentHandlers
 from backend.domain.agents.service import Agents
 from backend.domain.chat.handlers import ChatHandlers
 from backend.domain.chat.service import Chat
+from backend.domain.directory.service import Directory
 from backend.domain.flows.nodes import NODES
 from backend.domain.flows.service.below import Below
 from backend.domain.flows.service.commits import Committer
@@ -41,7 +42,7 @@ from backend.foundation.audit.service import Audit
 from backend.foundation.bus.service import BusService, DeadLetters, Handler, Wants
 from backend.foundation.kernel import failpoints
 from backend.foundation.kernel.backoff import Backoff
-from backend.foundation.kernel.errors import Unavailable
+from backend.foundation.kernel.errors import AutoWeaveError, Unavailable
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.kernel.sealing import Sealer
 from backend.foundation.live.service import Live
@@ -54,6 +55,7 @@ from backend.reads.topics import Topics
 from backend.reads.traces import Traces
 
 _FIGURES_S = 2.0
+_CARDS_S = 3_600.0
 _log = structlog.get_logger("bootstrap")
 
 
@@ -73,9 +75,10 @@ class Built:
             await self.prepare_tenant(tenant)
 
     async def prepare_tenant(self, tenant: TenantId) -> None:
-        """Give one tenant its starter tools and agent."""
+        """Give one tenant its starter tools and agent, and its agents their cards."""
         await self.backend.tools.install_starters(tenant)
         await self.backend.agents.install_starter(tenant)
+        await self.backend.agents.announce_all(tenant)
 
     async def start(self, roles: Collection[str], replaces: str, loaded: Callable[[], None] = lambda: None) -> None:
         """Begin the work of the roles; what needs the broker begins when it answers, runs do not wait for it.
@@ -89,6 +92,7 @@ class Built:
             await self.worker.start(replaces=replaces)
             self._agents_started = True
             await self._tell_figures()
+            self._tasks.append(asyncio.create_task(self._renew_cards(), name="cards"))
         if "jobs" in roles:
             await self.deliveries.start(replaces=replaces)
             self._jobs_started = True
@@ -112,6 +116,16 @@ class Built:
             await self.backend.tools.warm()
             await self.backend.models.warm()
         loaded()
+
+    async def _renew_cards(self) -> None:
+        """Let no card of a worker that runs for weeks grow old."""
+        while True:
+            await asyncio.sleep(_CARDS_S)
+            try:
+                for tenant in await self.backend.identity.tenants():
+                    await self.backend.agents.announce_all(tenant)
+            except AutoWeaveError as error:
+                _log.warning("cards_not_renewed", reason=error.message)
 
     async def _tell_figures(self) -> None:
         """Put what only this process knows into its heartbeat, for the health page of another."""
@@ -220,12 +234,13 @@ async def _build(
     chat = Chat(db, bus, live)
     flows = Flows(db, bus, live)
     stack.push_async_callback(flows.close)
-    agents = Agents(db, flows)
+    directory = Directory(db, bus, telemetry, partial(secret_of, settings), settings.reached_by)
+    agents = Agents(db, flows, tools, directory, audit)
     sealer = Sealer(partial(secret_of, settings), "webhooks")
     webhooks = Webhooks(db, audit, live, sealer, allowed_by(settings))
     backend = Backend(
-        identity=identity, chat=chat, agents=agents, flows=flows, tools=tools, models=models,
-        webhooks=webhooks, bus=bus,
+        identity=identity, chat=chat, agents=agents, directory=directory, flows=flows, tools=tools,
+        models=models, webhooks=webhooks, bus=bus,
         dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
         conversations=Conversations(db, chat, flows),
         health=Health(db, live, bus, models, tools, telemetry, serves="web" in roles),

@@ -15,8 +15,8 @@ from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE, EventType
 from backend.foundation.kernel.ids import TenantId
 
-_ABOUT_AGENTS = frozenset({"agents", "flows"})
-"""The rooms that act for an agent: one starts its runs, the other does them."""
+_ABOUT_AGENTS = frozenset({"agents", "directory", "flows"})
+"""The rooms that act for an agent: one starts its runs, one tells who it is, one does the runs."""
 
 _SCHEMAS = "#/components/schemas/"
 _MESSAGES = "#/components/messages/"

@@ -11,6 +11,7 @@ from tests.architecture.source import PACKAGES, ROOT, name, python_files, tree
 ALL_TENANTS = {
     "backend/adapters/database/database.py": "offers it",
     "backend/bootstrap/prepare.py": "looks at the version of the tables",
+    "backend/domain/directory/service/directory.py": "shows public cards and keys to anybody",
     "backend/domain/flows/service/commits.py": "commits the steps of all tenants in groups",
     "backend/domain/flows/service/overdue.py": "sweeps leases and timers",
     "backend/domain/flows/service/worker.py": "claims and renews runs",

@@ -1,6 +1,7 @@
 """What can go wrong with an agent.
 
 ├── AgentNotFound     404  no such agent for this tenant
+├── AgentArchived     409  it was terminated
 ├── AgentNotRunning   409  it is stopped, a draft or in error
 ├── InputInvalid      422  an empty or too long input
 └── KeyReused         422  an idempotency key came again with another input
@@ -17,6 +18,11 @@ class AgentNotFound(NotFound):
 class AgentNotRunning(Conflict):
     code = "agent_not_running"
     hint = "Start the agent, then try again."
+
+
+class AgentArchived(Conflict):
+    code = "agent_archived"
+    hint = "Its chats and runs can be read; it cannot be changed or started any more."
 
 
 class InputInvalid(Invalid):

@@ -9,7 +9,7 @@ from backend.foundation.kernel.tables import Json, TenantRow
 
 
 class AgentRow(TenantRow, table=True):
-    """An agent; ``snapshot`` points to the graph that is deployed."""
+    """An agent; ``snapshot`` points to the graph that is deployed. An archived one is there for its chats alone."""
 
     __tablename__ = "agents_agent"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (UniqueConstraint("tenant", "slug"),)
@@ -27,3 +27,4 @@ class AgentRow(TenantRow, table=True):
     snapshot: str = Field(max_length=40)
     created_ms: int = Field(sa_type=BigInteger)
     updated_ms: int = Field(sa_type=BigInteger)
+    archived_ms: int = Field(default=0, sa_type=BigInteger)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import Row, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -10,12 +10,13 @@ from sqlmodel import col
 from backend.domain.agents.models import AgentRow
 from backend.domain.agents.views import AgentView
 from backend.foundation.kernel.ids import AgentId
-from backend.foundation.kernel.tables import now_ms, table_of
+from backend.foundation.kernel.tables import now_ms, row_count, table_of
 
 
 async def agents(session: AsyncSession) -> list[AgentRow]:
-    """Return the agents of the session's tenant by name."""
-    return list((await session.execute(select(AgentRow).order_by(col(AgentRow.name), col(AgentRow.id)))).scalars())
+    """Return the agents of the session's tenant by name, without the archived ones."""
+    query = select(AgentRow).where(col(AgentRow.archived_ms) == 0)
+    return list((await session.execute(query.order_by(col(AgentRow.name), col(AgentRow.id)))).scalars())
 
 
 _AGENT = table_of(AgentRow)
@@ -25,10 +26,17 @@ _ONE = select(*_AGENT.c).where(
     or_(_AGENT.c.id == bindparam("id_or_slug"), _AGENT.c.slug == bindparam("id_or_slug")),
 )
 
+_LOCKED = _ONE.with_for_update()
+
 
 async def agent(session: AsyncSession, tenant: str, id_or_slug: str) -> Row[Any] | None:
     """Return one agent of a tenant, with the columns of `AgentRow`."""
     return (await session.execute(_ONE, {"of_tenant": tenant, "id_or_slug": id_or_slug})).first()
+
+
+async def locked(session: AsyncSession, tenant: str, agent: str) -> Row[Any] | None:
+    """Return one agent as it is now, which nobody else changes until the session's end."""
+    return (await session.execute(_LOCKED, {"of_tenant": tenant, "id_or_slug": agent})).first()
 
 
 async def insert_agent(session: AsyncSession, row: dict[str, Any]) -> bool:
@@ -37,6 +45,19 @@ async def insert_agent(session: AsyncSession, row: dict[str, Any]) -> bool:
     statement = dialect.insert(AgentRow).values(**row, created_ms=now_ms(), updated_ms=now_ms())
     statement = statement.on_conflict_do_nothing(index_elements=["tenant", "slug"])
     return (await session.execute(statement.returning(col(AgentRow.id)))).first() is not None
+
+
+async def set_status(session: AsyncSession, tenant: str, agent: str, status: str, *, archive: bool = False) -> bool:
+    """Give an agent another status; return whether it had another one, and was not archived."""
+    change = update(AgentRow).where(
+        col(AgentRow.tenant) == tenant, col(AgentRow.id) == agent, col(AgentRow.archived_ms) == 0
+    )
+    if not archive:
+        change = change.where(col(AgentRow.status) != status)
+    values: dict[str, Any] = {"status": status, "reason": "", "updated_ms": now_ms()}
+    if archive:
+        values["archived_ms"] = now_ms()
+    return row_count(await session.execute(change.values(values))) > 0
 
 
 def agent_view(row: AgentRow | Row[Any]) -> AgentView:

@@ -1,10 +1,15 @@
 """Pure decisions of agents, and the starter agent that each tenant begins with."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Row
 
 from backend.domain.agents.errors import InputInvalid
+from backend.domain.directory.rules.cards import AgentFacts, Skill
 from backend.domain.flows.rules import Edge, Graph, Node
 
 MAX_INPUT = 200_000
@@ -53,6 +58,26 @@ def starter_graph(starter: Starter) -> Graph:
     )
     edges = tuple(Edge(source=left.id, target=right.id) for left, right in pairwise(nodes))
     return Graph(nodes=nodes, edges=edges)
+
+
+def facts_of(row: Row[Any], tools: Mapping[str, tuple[str, str]]) -> AgentFacts:
+    """Return what an agent's card is made of: it answers messages, and each of its tools is a skill.
+
+    Args:
+        row: the agent's.
+        tools: name and description by id; a tool that is not there is no skill.
+    """
+    answers = Skill(id="ask", name=f"Ask {row.name}", description=row.description, tags=("chat",), examples=row.prompts)
+    uses = (
+        Skill(id=tool, name=name, description=description, tags=("tool",))
+        for tool in row.tools
+        for name, description in (tools.get(tool, ("", "")),)
+        if name
+    )
+    return AgentFacts(
+        tenant=row.tenant, agent=row.id, name=row.name, description=row.description, version=row.snapshot,
+        status=row.status, skills=(answers, *uses),
+    )  # fmt: skip
 
 
 def checked_input(text: str, thread: str) -> str:

@@ -7,24 +7,33 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.agents import repository
-from backend.domain.agents.errors import AgentNotFound, AgentNotRunning, KeyReused
-from backend.domain.agents.rules import CONCIERGE, MAX_SUBJECT, checked_input, key_trigger, starter_graph
+from backend.domain.agents.errors import AgentArchived, AgentNotFound, AgentNotRunning, KeyReused
+from backend.domain.agents.rules import CONCIERGE, MAX_SUBJECT, checked_input, facts_of, key_trigger, starter_graph
 from backend.domain.agents.views import AgentView
+from backend.domain.directory.service import Directory
 from backend.domain.flows.service.flows import Flows, RunStart
 from backend.domain.flows.views import RunView
+from backend.domain.tools.service import Tools
+from backend.foundation.audit.service import Audit
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.ids import AgentId, SnapshotId, TenantId, new_id
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry.tracing import current_traceparent, span
 from backend.governance.budgets.rules import Limits
 
+_TOGETHER = 50
+"""Cards that are looked at in one transaction at the start."""
+
 
 class Agents:
     """The agents of a tenant, and the runs that are asked of them."""
 
-    def __init__(self, db: Database, flows: Flows) -> None:
+    def __init__(self, db: Database, flows: Flows, tools: Tools, directory: Directory, audit: Audit) -> None:
         self._db = db
         self._flows = flows
+        self._tools = tools
+        self._directory = directory
+        self._audit = audit
 
     async def list(self, caller: Caller) -> list[AgentView]:
         """Return the tenant's agents by name."""
@@ -54,6 +63,41 @@ class Agents:
         if view.input != input or view.thread != thread:
             raise KeyReused("This Idempotency-Key was used with another input or thread.", field="Idempotency-Key")
         return view
+
+    async def start(self, caller: Caller, agent: str) -> AgentView:
+        """Let an agent run again; needs ``agents:manage``. One that runs already stays as it is."""
+        return await self._change(caller, agent, "RUNNING", "agents.started")
+
+    async def stop(self, caller: Caller, agent: str) -> AgentView:
+        """Let an agent take no new runs, those at work end; needs ``agents:manage``."""
+        return await self._change(caller, agent, "STOPPED", "agents.stopped")
+
+    async def terminate(self, caller: Caller, agent: str) -> None:
+        """Stop an agent for good and withdraw its card; its chats and runs stay. Needs ``agents:manage``."""
+        caller.require(Permission.AGENTS_MANAGE)
+        async with self._db.write(caller.tenant) as session:
+            row = await self._row(session, caller.tenant, agent)
+            if await repository.set_status(session, caller.tenant, row.id, "STOPPED", archive=True):
+                await self._directory.withdraw(session, caller.tenant, row.id)
+                await self._audit.record(session, caller, "agents.terminated", row.id, name=row.name)
+
+    async def publish(self, caller: Caller, agent: str) -> None:
+        """Show an agent's card to anybody who asks; running it needs a key as before. Needs ``agents:publish``."""
+        await self._show(caller, agent, public=True)
+
+    async def unpublish(self, caller: Caller, agent: str) -> None:
+        """Show an agent's card to its tenant alone; needs ``agents:publish``."""
+        await self._show(caller, agent, public=False)
+
+    async def announce_all(self, tenant: TenantId) -> None:
+        """Make cards for agents that have none, or one that is old or of another version; for workers."""
+        async with self._db.write(tenant) as session:
+            await self._directory.clean(session, tenant)
+            agents = [row.id for row in await repository.agents(session)]
+        for some in (agents[at : at + _TOGETHER] for at in range(0, len(agents), _TOGETHER)):
+            async with self._db.write(tenant) as session:
+                for agent in some:
+                    await self._announce(session, tenant, agent)
 
     async def start_for_event(
         self,
@@ -89,6 +133,40 @@ class Agents:
                     "limits": msgspec.to_builtins(Limits()), "snapshot": snapshot,
                 },
             )  # fmt: skip
+            await self._announce(session, tenant, agent)
+
+    async def _change(self, caller: Caller, agent: str, status: str, action: str) -> AgentView:
+        caller.require(Permission.AGENTS_MANAGE)
+        async with self._db.write(caller.tenant) as session:
+            row = await self._living(session, caller.tenant, agent)
+            if await repository.set_status(session, caller.tenant, row.id, status):
+                await self._announce(session, caller.tenant, row.id)
+                await self._audit.record(session, caller, action, row.id, name=row.name)
+            return repository.agent_view(await self._row(session, caller.tenant, row.id))
+
+    async def _show(self, caller: Caller, agent: str, *, public: bool) -> None:
+        caller.require(Permission.AGENTS_PUBLISH)
+        async with self._db.write(caller.tenant) as session:
+            row = await self._living(session, caller.tenant, agent)
+            if await self._announce(session, caller.tenant, row.id, public=public):
+                action = "agents.published" if public else "agents.unpublished"
+                await self._audit.record(session, caller, action, row.id, name=row.name)
+
+    async def _announce(
+        self, session: AsyncSession, tenant: TenantId, agent: str, *, public: bool | None = None
+    ) -> bool:
+        # Locked: a card must not tell what somebody else changes at this moment.
+        row = await repository.locked(session, tenant, agent)
+        if row is None or row.archived_ms:
+            return False
+        tools = await self._tools.described(session, tenant, row.tools)
+        return await self._directory.announce(session, facts_of(row, tools), public=public)
+
+    async def _living(self, session: AsyncSession, tenant: TenantId, agent: str) -> Row[Any]:
+        row = await self._row(session, tenant, agent)
+        if row.archived_ms:
+            raise AgentArchived(f"Agent {row.name!r} was terminated.")
+        return row
 
     async def _has(self, session: AsyncSession, tenant: TenantId, slug: str) -> bool:
         return await repository.agent(session, tenant, slug) is not None

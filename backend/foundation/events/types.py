@@ -76,6 +76,26 @@ class RunRefused(EventData, frozen=True, kw_only=True):
     error_hint: str
 
 
+class CardAnnounced(EventData, frozen=True, kw_only=True):
+    """An agent's card, new or changed: ``card`` is an A2A agent card as JSON text, signed as A2A says. The signature
+    covers the tenant, the agent, ``sequence`` (grows with each change, milliseconds) and ``valid_s`` (seconds from then
+    on for which it may be believed): they stand inside once more, in the parameters of our extension."""
+
+    agent: str
+    sequence: int
+    valid_s: int
+    card: str
+
+
+class CardWithdrawn(EventData, frozen=True, kw_only=True):
+    """An agent is gone, and with it its card; ``proof`` is a compact JWS that names the tenant, the agent and the
+    ``sequence``."""
+
+    agent: str
+    sequence: int
+    proof: str
+
+
 class EventGivenUp(EventData, frozen=True, kw_only=True):
     """A consumer gave an event up: what it was, where it stood, why, and after how many attempts. ``payload`` is its
     data; bytes that are no text stand in ``payload_base64`` instead, and what is too large in neither."""
@@ -151,6 +171,33 @@ CATALOGUE: dict[str, EventType] = {
             public=True,
             summary="Ask an agent to run.",
             example=StartRun(agent="concierge", input="What is 7 times 6?"),
+        ),
+        EventType(
+            name="agents.card_announced.v1",
+            topic="aw.cards",
+            data=CardAnnounced,
+            key="The agent.",
+            published_by=("directory",),
+            handled_by=(),
+            summary="An agent's signed card is new or has changed.",
+            example=CardAnnounced(
+                agent="agt_1",
+                sequence=1_767_225_600_000,
+                valid_s=604_800,
+                card='{"name":"Concierge","signatures":[{"protected":"eyJhbGciOiJFZERTQSJ9","signature":"c2ln"}]}',
+            ),
+        ),
+        EventType(
+            name="agents.card_withdrawn.v1",
+            topic="aw.cards",
+            data=CardWithdrawn,
+            key="The agent.",
+            published_by=("directory",),
+            handled_by=(),
+            summary="An agent and its card are gone.",
+            example=CardWithdrawn(
+                agent="agt_1", sequence=1_767_225_600_001, proof="eyJhbGciOiJFZERTQSJ9.eyJhZ2VudCI6ImFndF8xIn0.c2ln"
+            ),
         ),
         EventType(
             name="agents.run_refused.v1",

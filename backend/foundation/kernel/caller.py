@@ -14,6 +14,8 @@ class Permission(StrEnum):
     CHAT_USE = "chat:use"
     AGENTS_READ = "agents:read"
     AGENTS_RUN = "agents:run"
+    AGENTS_MANAGE = "agents:manage"
+    AGENTS_PUBLISH = "agents:publish"
     TOOLS_READ = "tools:read"
     TOOLS_RUN = "tools:run"
     EVENTS_PUBLISH = "events:publish"

@@ -53,6 +53,7 @@ BUS_EVENTS = _counter(
 BUS_SECONDS = _histogram("bus_seconds", "Seconds from publishing an event to its handler's end.", "consumer")
 BUS_OUTBOX = _counter("bus_outbox", "Outbox rows relayed, by result (sent, failed).", "result")
 WEBHOOK_ATTEMPTS = _counter("webhook_attempts", "Requests to webhooks, by result (delivered, failed).", "result")
+CARDS_REFUSED = _counter("cards_refused", "Agent cards that were not believed, by reason.", "reason")
 LIVE_DROPPED = _counter("live_dropped", "Live entries and notices that were lost, by reason.", "reason")
 HTTP_REQUESTS = _counter(
     "http_requests", "HTTP requests, by method, route pattern and status.", "method", "route", "status"

@@ -78,6 +78,16 @@ async def processes(session: AsyncSession) -> Sequence[Row[tuple[TelemetryProces
     return (await session.execute(query.order_by(col(TelemetryProcess.service), col(TelemetryProcess.id)))).all()
 
 
+_SIGNS = select(
+    _PROCESSES.c.roles, _PROCESSES.c.started_ms, _PROCESSES.c.seen_ms, (now_ms() - _PROCESSES.c.seen_ms).label("age")
+)
+
+
+async def signs_of_life(session: AsyncSession) -> Sequence[Row[Any]]:
+    """Return each process's roles, start, last heartbeat and the milliseconds since then, without its figures."""
+    return (await session.execute(_SIGNS)).all()
+
+
 async def delete_process(session: AsyncSession, process: str) -> None:
     """Forget a process that ends."""
     await session.execute(delete(_PROCESSES).where(_PROCESSES.c.id == process))

@@ -40,6 +40,18 @@ class ProcessView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleView:
+    """Whether a process with a role lives: seen within the last 15 seconds.
+
+    ``started_ms`` is when the eldest of those that live started, ``seen_ms`` when any was last seen; 0 for never.
+    """
+
+    alive: bool
+    started_ms: int
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryHealth:
     """Whether this process's spans are stored. Counts are since its start; ``waiting`` of ``limit`` are in memory."""
 

@@ -51,6 +51,7 @@ class Role(StrEnum):
 
 _MEMBER = frozenset({Permission.CHAT_USE, Permission.AGENTS_READ, Permission.AGENTS_RUN, Permission.TOOLS_READ})
 _BUILDER = _MEMBER | {
+    Permission.AGENTS_MANAGE,
     Permission.TOOLS_RUN,
     Permission.EVENTS_PUBLISH,
     Permission.HEALTH_READ,

@@ -38,6 +38,8 @@ async def test_an_agents_document_holds_what_it_receives_and_sends(sqlite_instal
         "agents-receives-agents.start_run.v1",
         "agents-receives-chat.message_sent.v1",
         "agents-sends-agents.run_refused.v1",
+        "directory-sends-agents.card_announced.v1",
+        "directory-sends-agents.card_withdrawn.v1",
         "flows-sends-flows.run_finished.v1",
     ]
     for schema in described["components"]["schemas"].values():

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.tools import repository
 from backend.domain.tools.errors import ToolUnknown
@@ -127,6 +128,12 @@ class Tools:
         caller.require(Permission.TOOLS_READ)
         async with self._db.read(caller.tenant) as session:
             return [_view(row) for row in await repository.tools(session, caller.tenant)]
+
+    async def described(
+        self, session: AsyncSession, tenant: TenantId, ids: Sequence[str]
+    ) -> dict[str, tuple[str, str]]:
+        """Return name and description of those tools with the ids that are installed, in the caller's unit of work."""
+        return {row.id: (row.name, row.description) for row in await repository.tools(session, tenant, ids)}
 
     async def _run(self, tenant: TenantId, row: ToolRow, arguments: dict[str, Any], deadline_s: float) -> SandboxResult:
         security = repository.security_of(row)

@@ -19,7 +19,7 @@ from backend.foundation.telemetry.service.heart import Heart
 from backend.foundation.telemetry.service.limits import Limits
 from backend.foundation.telemetry.service.recorder import Recorder
 from backend.foundation.telemetry.tracing.current import record_nowhere, record_to
-from backend.foundation.telemetry.views import ProcessView, TelemetryHealth, TraceSummary
+from backend.foundation.telemetry.views import ProcessView, RoleView, TelemetryHealth, TraceSummary
 
 _log = get_logger("telemetry")
 SPANS_MAX = 2_000
@@ -140,6 +140,18 @@ class Telemetry:
         async with self._db.system_read() as session:
             found = await repository.processes(session)
             return [self._process(row, age) for row, age in found]
+
+    async def role(self, caller: Caller, role: str) -> RoleView:
+        """Return whether a process with a role lives; costs one small query."""
+        caller.require(Permission.HEALTH_READ)
+        async with self._db.system_read() as session:
+            mine = [row for row in await repository.signs_of_life(session) if role in row.roles]
+        alive = [row for row in mine if row.age < self._limits.dead_ms]
+        return RoleView(
+            alive=bool(alive),
+            started_ms=min((row.started_ms for row in alive), default=0),
+            seen_ms=max((row.seen_ms for row in mine), default=0),
+        )
 
     async def exposition(self) -> bytes:
         """Return all processes' figures as Prometheus' text; the door limits who may read it.

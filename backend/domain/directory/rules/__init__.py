@@ -1,0 +1,1 @@
+"""What a card says, how it is signed, and which card is believed."""

@@ -1,0 +1,5 @@
+"""The verbs of the directory."""
+
+from backend.domain.directory.service.directory import Directory
+
+__all__ = ["Directory"]
