@@ -4,7 +4,7 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import button, icon, link
+from components.basics.controls import button, icon
 from components.basics.filters import choice, options, toolbar
 from components.basics.layers import dialog
 from components.basics.live import copy_button, relative_time
@@ -141,7 +141,12 @@ def _none() -> rx.Component:
             "Nothing was sent yet",
             "Events that fit appear here as they are sent, with the answer and how long it took. "
             "Send test shows whether the receiver is reached and takes the signature.",
-            link("See the topics", to="/admin/topics", class_name="button plain"),
+            button(
+                icon("send"),
+                "Send a test",
+                on_click=DeliveriesState.test,
+                disabled=~WebhookState.view["enabled"].to(bool),
+            ),
         ),
     )
 

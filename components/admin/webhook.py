@@ -200,9 +200,9 @@ def _deleting() -> rx.Component:
         rx.el.h2("Delete this webhook?"),
         rx.el.p(
             rx.el.span(VIEW["url"].to(str), class_name="mono", dir="ltr"),
-            " is sent nothing more: ",
+            " is sent nothing more. What waits (",
             VIEW["waiting"].to_string(),
-            " deliveries that wait are dropped, and the log goes. This cannot be undone.",
+            ") is dropped, and the log goes. This cannot be undone.",
             class_name="soft",
         ),
         rx.el.div(

@@ -34,7 +34,7 @@ async def test_a_webhook_is_made_tried_turned_off_by_its_receiver_and_deleted(ho
         secret = await dialog.get_by_label("The secret").inner_text()
         await dialog.get_by_role("link", name="Open it and send a test").click()
         await expect(page.get_by_role("heading", name="Nothing was sent yet")).to_be_visible(timeout=30_000)
-        await page.get_by_role("button", name="Send test").click()
+        await page.get_by_role("button", name="Send test", exact=True).click()
         sheet = page.get_by_role("dialog", name="Delivery")
         await expect(sheet.get_by_text("Delivered")).to_be_visible(timeout=60_000)
         await expect(sheet.get_by_text("204")).to_be_visible()
@@ -79,7 +79,7 @@ async def test_a_secret_is_rotated_and_both_sign_for_a_time(house: House, receiv
         new = await dialog.get_by_label("The secret").inner_text(timeout=30_000)
         await dialog.get_by_role("button", name="Done").click()
         await expect(page.get_by_text("the one before may sign until")).to_be_visible(timeout=30_000)
-        await page.get_by_role("button", name="Send test").click()
+        await page.get_by_role("button", name="Send test", exact=True).click()
         await expect(page.get_by_role("dialog", name="Delivery").get_by_text("Delivered")).to_be_visible(timeout=60_000)
         [request] = receiver.requests
         assert old != new
