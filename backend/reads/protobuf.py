@@ -33,7 +33,7 @@ _RESERVED = re.compile(r"^  reserved (\d+); // (\w+)$", re.MULTILINE)
 
 def protobuf(written: str = "") -> str:
     """Return the file of all payloads; ``written`` is the one before, whose numbers are kept."""
-    numbers = {name: _numbers(body) for name, body in _MESSAGE.findall(written)}
+    numbers = numbers_of(written)
     models = {entry.data.__name__: entry.data for entry in CATALOGUE.values()}
     types = {
         name: sorted(entry.name for entry in CATALOGUE.values() if entry.data is model)
@@ -55,6 +55,11 @@ def message_of(model: type[EventData]) -> str:
     """Return the message of one payload, with the numbers of the file."""
     whole = protobuf(_FILE.read_text() if _FILE.exists() else "")
     return next(found[0].rstrip() for found in _MESSAGE.finditer(whole) if found[1] == model.__name__)
+
+
+def numbers_of(written: str) -> dict[str, dict[str, int]]:
+    """Return the numbers of a file's fields, those of fields that are gone too, by message."""
+    return {name: _numbers(body) for name, body in _MESSAGE.findall(written)}
 
 
 def _numbers(body: str) -> dict[str, int]:

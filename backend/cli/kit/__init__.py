@@ -1,0 +1,1 @@
+"""The spec kit: a written spec in, a project that runs out."""
