@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from backend.cli.app import main
 from backend.reads.asyncapi import document
 from tests.fixtures.processes import ROOT, free_port
 
@@ -81,3 +83,61 @@ def test_what_cannot_be_compared_is_told_with_a_fix(tmp_path: Path) -> None:
         assert "Error: " in done.stderr
         assert "Fix: " in done.stderr
         assert "Traceback" not in done.stderr
+
+
+Spec = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def spec(capsys: pytest.CaptureFixture[str]) -> Spec:
+    """`autoweave spec` in this process: a start of its own for each call would take the time of the whole test."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        code = main(["spec", *words])
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, printed.out, printed.err)
+
+    return run
+
+
+def test_a_spec_goes_from_the_sample_to_a_project_and_back_in_line(tmp_path: Path, spec: Spec) -> None:
+    file, folder, run = tmp_path / "mesh.md", tmp_path / "project", spec
+    assert run("init", "--output", str(file)).returncode == 0
+    again = run("init", "--output", str(file))
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert run("validate", "--input", str(file)).stdout.endswith("is good: 3 agents, 3 topics, 3 schemas.\n")
+    generate = ("generate", "--input", str(file), "--output", str(folder))
+    assert run(*generate, "--check").returncode == 1
+    assert not folder.exists()
+    made = run(*generate)
+    assert (made.returncode, made.stdout.splitlines()[-1]) == (0, f"Next: cd {folder} && make up")
+    assert (run(*generate, "--check").returncode, run(*generate).stdout) == (0, "Everything is as the spec says.\n")
+
+    (folder / "Makefile").write_text("mine:\n")
+    file.write_text(file.read_text().replace("order.decided", "order.judged"))
+    (folder / "order_mesh" / "agents" / "reviewer.py").write_text("# I begin anew.\n")
+    kept = run(*generate, "--json")
+    told = json.loads(kept.stdout)
+    assert (kept.returncode, told["kept"]) == (1, ["Makefile"])
+    assert told["missing"] == ["order_mesh/agents/reviewer.py: rule"]
+    assert (folder / "Makefile").read_text() == "mine:\n"
+    assert "make" in (folder / "Makefile.new").read_text()
+
+
+def test_a_bad_spec_is_told_line_by_line_and_makes_nothing(tmp_path: Path, spec: Spec) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text("name: my mesh\nagents: &a [*a]\n")
+    done = spec("validate", "--input", str(file))
+    assert done.returncode == 2
+    assert f"{file}:2: Anchors and aliases" in done.stdout
+    file.write_text("name: my mesh\n")
+    told = json.loads(spec("validate", "--input", str(file), "--json").stdout)
+    assert (told["valid"], told["findings"][0]["line"]) == (False, 1)
+    failed = spec("generate", "--input", str(file), "--output", str(tmp_path / "out"))
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert "line 1: The name" in failed.stderr
+    os.mkfifo(tmp_path / "pipe")
+    for wrong in ("missing.md", ".", "pipe", "/dev/zero", "x" * 5000):
+        done = spec("validate", "--input", str(tmp_path / wrong))
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert not (tmp_path / "out").exists()
