@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,41 @@ def test_killing_an_agent_in_the_middle_loses_and_doubles_nothing(
         assert mesh.process_of("reviewer").pid != victim.pid
         assert mesh.command("dead", "reviewer") == "reviewer has given up nothing.\n"
     assert not [child for child in mesh.children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.timeout(300)
+def test_processes_that_share_an_agent_lose_nothing_when_one_comes_or_goes(
+    project_folder: Path, tmp_path: Path, kafka_broker: Broker, kafka_namespace: str
+) -> None:
+    """What was read while partitions changed hands was passed over once: each change reads from what is committed."""
+    with ExitStack() as stack:
+        settings = {"BUS_URL": kafka_broker.url, "BUS_PREFIX": kafka_namespace}
+        mesh = stack.enter_context(run_mesh(project_folder, tmp_path, **settings))
+        others: list[subprocess.Popen[bytes]] = []
+
+        def another() -> None:
+            others.append(mesh.start("reviewer"))
+            stack.callback(others[-1].wait, SOON_S)
+            stack.callback(others[-1].kill)
+
+        orders: list[str] = []
+        for number in range(300):
+            orders.append(mesh.post({"item": f"Tea {number}", "quantity": 1, "amount": 1}))
+            if number in (0, 150):
+                another()
+            if number in (0, 60, 149, 220):
+                # It has joined, or its place is known to be empty, when this one is through.
+                mesh.decision(orders[-1])
+            if number == 100:
+                others[0].kill()
+        for order in orders:
+            mesh.decision(order)
+        # One that ends as it should hands over at once.
+        others[1].terminate()
+        assert others[1].wait(SOON_S) == 0
+        orders.append(mesh.post({"item": "Last tea", "quantity": 1, "amount": 1}))
+        mesh.decision(orders[-1])
+        assert {len(mesh.story(order)["events"]) for order in orders} == {2}
 
 
 def test_the_door_says_when_the_bus_is_away_and_goes_on_when_it_is_back(project_folder: Path, tmp_path: Path) -> None:
