@@ -18,6 +18,9 @@ _LIBRARIES = {
 }  # fmt: skip
 _FOLDERS = {"agents", "asyncapi", "data", "load", "proto", "runtime", "test", "tests"}
 _MODULES = {"contracts", "runtime", "agents", "api", "dead", "up", "test", "tests", "kafka", "valkey"}
+# Names in the module of the wiring, and words that YAML reads as something else than text.
+_OF_WIRING = {"bus", "handlers", "model", "on", "reasoner", "settings", "told"}
+_OF_YAML = {"n", "no", "null", "off", "on", "y", "yes"}
 # Methods of pydantic's models, and the types that the fields after them are declared with.
 _OF_MODELS = {
     "construct", "copy", "dict", "from_orm", "json", "parse_file", "parse_obj", "parse_raw", "schema", "schema_json",
@@ -43,7 +46,7 @@ def of_agent(name: str) -> str:
     """Return why a name cannot be an agent's; nothing when it can."""
     if not SNAKE.fullmatch(name) or len(name) > LONGEST:
         return f"is no name of small letters, digits and underscores, up to {LONGEST}"
-    return "is a reserved word" if name in _WORDS | _MODULES | _WINDOWS else ""
+    return "is a reserved word" if name in _WORDS | _MODULES | _OF_WIRING | _OF_YAML | _WINDOWS else ""
 
 
 def of_schema(name: str) -> str:

@@ -56,6 +56,8 @@ def test_yaml_alone_will_do_and_line_ends_do_not_matter() -> None:
         ("  order.decided:", "  order.placed:", "  order.placed:\n", "there twice, first in line"),
         ("  order.decided:", "  dead.reviewer:", "  dead.reviewer:", "is reserved"),
         ("  shop:", "  class:", "  class:", "a reserved word"),
+        ("  shop:", "  settings:", "  settings:", "a reserved word"),
+        ("  shop:", "  null:", "  null:", "a reserved word"),
         ("  shop:", "  '../shop':", "  '../shop'", "no name of small letters"),
         ("kind: producer", "kind: wizard", "kind: wizard", "is none"),
         ("path: /order", "path: /../order", "path: /../", "no path"),
