@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from backend.foundation.bus.ports import Bus, Delivery
-from backend.foundation.kernel.errors import NotFound
+from backend.foundation.kernel.errors import Invalid, NotFound
 from tests.contract.members import DEADLINE_S, PARTITIONS, Mesh, by_key, join, message, publish, received
 from tests.fixtures.waiting import until
 
@@ -114,6 +114,46 @@ async def test_a_replay_stops_at_its_limit(bus: Bus) -> None:
     """BUS-1."""
     await publish(bus, [message(f"k{number}", number) for number in range(50)])
     assert len(await _replay(bus, limit=20)) == 20
+
+
+async def test_one_partition_is_replayed_from_an_offset_in_its_order(bus: Bus) -> None:
+    """BUS-1 BUS-10."""
+    await publish(bus, [message(f"k{number % 60}", number) for number in range(120)])
+    everything = await _replay(bus)
+    for number in range(PARTITIONS):
+        own = [each.offset for each in everything if each.partition.number == number]
+        assert [each.offset for each in await _replay(bus, partition=number)] == own
+        found = await _replay(bus, partition=number, from_offset=own[3], limit=4)
+        assert [(each.partition.number, each.offset) for each in found] == [(number, offset) for offset in own[3:7]]
+    assert await _replay(bus, partition=PARTITIONS) == []
+
+
+async def test_a_partition_tells_its_ends_and_how_much_it_holds(bus: Bus) -> None:
+    """BUS-1 BUS-10."""
+    assert [(each.number, each.first, each.last, each.held) for each in await bus.partitions("orders")] == [
+        (number, "", "", 0) for number in range(PARTITIONS)
+    ]
+    await publish(bus, [message(f"k{number % 60}", number) for number in range(120)])
+    everything = await _replay(bus)
+    for found in await bus.partitions("orders"):
+        own = [each.offset for each in everything if each.partition.number == found.number]
+        assert (found.first, found.last, found.held) == (own[0], own[-1], len(own))
+    with pytest.raises(NotFound):
+        await bus.partitions("missing")
+
+
+@pytest.mark.parametrize("offset", ["x", "-1", "1.5", "--", "\x00", "9" * 5_000])
+async def test_what_is_no_offset_is_refused(bus: Bus, offset: str) -> None:
+    """BUS-1."""
+    await publish(bus, [message("k", 1)])
+    with pytest.raises(Invalid):
+        await _replay(bus, from_offset=offset)
+
+
+async def test_a_replay_from_behind_the_end_is_empty(bus: Bus) -> None:
+    """BUS-1."""
+    await publish(bus, [message("k", 1)])
+    assert await _replay(bus, from_offset="9" * 19) == []
 
 
 async def test_a_replay_moves_no_group(bus: Bus) -> None:

@@ -19,7 +19,17 @@ from backend.adapters.kafka.topics import Topics
 from backend.adapters.kafka.urls import KafkaSecurity, parse_url
 from backend.adapters.kafka.watch import Watches
 from backend.adapters.kafka.writer import Writer
-from backend.foundation.bus.ports import BusHealth, Delivery, MemberInfo, Message, Partition, Reader, Sink, TopicInfo
+from backend.foundation.bus.ports import (
+    BusHealth,
+    Delivery,
+    MemberInfo,
+    Message,
+    Partition,
+    PartitionInfo,
+    Reader,
+    Sink,
+    TopicInfo,
+)
 from backend.foundation.kernel.errors import AutoWeaveError, Invalid, NotFound, Unavailable
 
 _HEALTH_S = 2.0
@@ -112,11 +122,33 @@ class KafkaBus:
         return self._watches.watch(self._by_native(topics))
 
     def replay(
-        self, topic: str, *, from_offset: str | None = None, from_time_ms: int | None = None, limit: int = 1000
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        from_offset: str | None = None,
+        from_time_ms: int | None = None,
+        limit: int = 1000,
     ) -> AsyncIterator[Delivery]:
         """See `Bus.replay`; both ends are included, and what is written meanwhile is not."""
         native = self._names.native(topic)
-        return self._replays.replay(native, topic, from_offset=from_offset, from_time_ms=from_time_ms, limit=limit)
+        return self._replays.replay(
+            native, topic, partition=partition, from_offset=from_offset, from_time_ms=from_time_ms, limit=limit
+        )
+
+    async def partitions(self, topic: str) -> list[PartitionInfo]:
+        """See `Bus.partitions`; of a compacted topic ``held`` is at the most what it says."""
+        partitions = await self._topics.partitions(self._names.native(topic))
+        beginnings, ends = await self._topics.beginnings(partitions), await self._topics.ends(partitions)
+        return [
+            PartitionInfo(
+                number=at.partition,
+                first=str(beginnings[at]) if beginnings[at] < ends[at] else "",
+                last=str(ends[at] - 1) if beginnings[at] < ends[at] else "",
+                held=ends[at] - beginnings[at],
+            )
+            for at in partitions
+        ]
 
     async def create_topic(self, name: str, *, partitions: int, settings: Mapping[str, str] | None = None) -> None:
         """See `Bus.create_topic`; settings are Kafka's topic settings, such as ``retention.ms``.

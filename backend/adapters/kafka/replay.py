@@ -14,6 +14,7 @@ from backend.foundation.bus.ports import Delivery, Partition
 from backend.foundation.kernel.errors import Invalid
 
 _POLL_MS = 200
+_LONGEST_OFFSET = 19
 
 
 class Replays:
@@ -31,10 +32,19 @@ class Replays:
         self._options = options
 
     async def replay(
-        self, native: str, own: str, *, from_offset: str | None, from_time_ms: int | None, limit: int
+        self,
+        native: str,
+        own: str,
+        *,
+        partition: int | None,
+        from_offset: str | None,
+        from_time_ms: int | None,
+        limit: int,
     ) -> AsyncGenerator[Delivery]:
         """Yield what each partition holds from the offset or time on, up to its end as of now; ordered by partition."""
-        partitions = await self._topics.partitions(native)
+        partitions = [at for at in await self._topics.partitions(native) if partition in (None, at.partition)]
+        if not partitions:
+            return
         ends = await self._topics.ends(partitions)
         starts = await self._starts(partitions, from_offset, from_time_ms)
         open_ends = {at: ends[at] for at, start in starts.items() if start < ends[at]}
@@ -53,8 +63,10 @@ class Replays:
         beginnings = await self._topics.beginnings(partitions)
         if offset is None:
             return beginnings
-        if not offset.isdecimal():
-            raise Invalid(f"{offset!r} is no offset of Kafka.", hint="Offsets are whole numbers from 0.")
+        if not offset.isdecimal() or len(offset) > _LONGEST_OFFSET:
+            raise Invalid(
+                f"{offset[:_LONGEST_OFFSET]!r} is no offset of Kafka.", hint="Offsets are whole numbers from 0."
+            )
         return {at: max(int(offset), beginning) for at, beginning in beginnings.items()}
 
     async def _records(

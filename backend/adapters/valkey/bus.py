@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 import structlog
 
@@ -16,12 +18,23 @@ from backend.adapters.valkey.publisher import Publisher
 from backend.adapters.valkey.reader import ValkeyReader
 from backend.adapters.valkey.server import Line, Server
 from backend.adapters.valkey.topics import Topics, count_of, pairs
-from backend.foundation.bus.ports import BusHealth, Delivery, MemberInfo, Message, Partition, Sink, TopicInfo
-from backend.foundation.kernel.errors import NotFound, Unavailable
+from backend.foundation.bus.ports import (
+    BusHealth,
+    Delivery,
+    MemberInfo,
+    Message,
+    Partition,
+    PartitionInfo,
+    Sink,
+    TopicInfo,
+)
+from backend.foundation.kernel.errors import Invalid, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
 
 _LEASE_MS = 6_000
+_OFFSET = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?", re.ASCII)
+_SHOWN = 40
 _WATCH_LIMIT = 2_000
 _HOUSEKEEPING_S = 10.0
 
@@ -95,17 +108,27 @@ class ValkeyBus:
                 self._follower.detach(tail)
 
     async def replay(
-        self, topic: str, *, from_offset: str | None = None, from_time_ms: int | None = None, limit: int = 1000
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        from_offset: str | None = None,
+        from_time_ms: int | None = None,
+        limit: int = 1000,
     ) -> AsyncGenerator[Delivery]:
-        start = from_offset or str(from_time_ms or 0)
+        start = _start_of(from_offset) if from_offset else str(from_time_ms or 0)
         stored: list[Delivery] = []
-        for number in range(await self._partitions(topic)):
+        numbers = range(await self._partitions(topic))
+        for number in numbers if partition is None else [partition] if partition in numbers else []:
             key = self._topics.stream(topic, number)
             entries = entries_of(await self._server.call("XRANGE", key, start, "+", "COUNT", limit))
             stored += [delivery_of(Partition(topic, number), entry) for entry in entries]
         stored.sort(key=lambda delivery: position(delivery.offset))
         for delivery in stored[:limit]:
             yield delivery
+
+    async def partitions(self, topic: str) -> list[PartitionInfo]:
+        return [await self._partition(topic, number) for number in range(await self._partitions(topic))]
 
     async def create_topic(self, name: str, *, partitions: int, settings: Mapping[str, str] | None = None) -> None:
         await self._topics.create(name, partitions, settings or {})
@@ -144,6 +167,15 @@ class ValkeyBus:
             raise NotFound(f"There is no topic {topic!r}.")
         return count
 
+    async def _partition(self, topic: str, number: int) -> PartitionInfo:
+        key = self._topics.stream(topic, number)
+        first = entries_of(await self._server.call("XRANGE", key, "-", "+", "COUNT", 1))
+        last = entries_of(await self._server.call("XREVRANGE", key, "+", "-", "COUNT", 1))
+        held = cast("int", await self._server.call("XLEN", key))
+        return PartitionInfo(
+            number=number, first=first[0].id if first else "", last=last[0].id if last else "", held=held
+        )
+
     async def _watch(self, partition: Partition, seen: Mailbox[Delivery]) -> Tail:
         def put(entry: Entry) -> None:
             seen.put(delivery_of(partition, entry))
@@ -161,3 +193,12 @@ class ValkeyBus:
                     await self._topics.trim()
             except Unavailable as error:
                 log.warning("bus.housekeeping_failed", error=str(error))
+
+
+def _start_of(offset: str) -> str:
+    """Return an offset as the server takes it."""
+    found = _OFFSET.fullmatch(offset)
+    if found is None or any(int(number or 0) >= 2**64 for number in found.groups()):
+        hint = "Use the offset of a message, such as 1767225600000-1."
+        raise Invalid(f"{offset[:_SHOWN]!r} is no offset of this bus.", hint=hint)
+    return offset

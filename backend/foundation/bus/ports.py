@@ -88,6 +88,16 @@ class TopicInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionInfo:
+    """A partition: the offsets of the oldest and the newest message that it holds, empty without one, and how many."""
+
+    number: int
+    first: str
+    last: str
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberInfo:
     """Who reads for a group: ``name`` as given to `Bus.read`, ``host`` as the broker knows it, and what it owns now."""
 
@@ -133,9 +143,22 @@ class Bus(Protocol):
         ...
 
     def replay(
-        self, topic: str, *, from_offset: str | None = None, from_time_ms: int | None = None, limit: int = 1000
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        from_offset: str | None = None,
+        from_time_ms: int | None = None,
+        limit: int = 1000,
     ) -> AsyncIterator[Delivery]:
-        """Read what is stored, from an offset of each partition's own or a time, at most ``limit``; moves no group."""
+        """Read what is stored, from an offset of each partition's own or a time, at most ``limit``; moves no group.
+
+        Of one ``partition`` alone if it is given, in its order. Raises `Invalid` for what is no offset.
+        """
+        ...
+
+    async def partitions(self, topic: str) -> list[PartitionInfo]:
+        """Describe every partition of a topic, by number; raise `NotFound`."""
         ...
 
     async def create_topic(self, name: str, *, partitions: int, settings: Mapping[str, str] | None = None) -> None:

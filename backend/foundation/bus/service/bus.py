@@ -9,7 +9,17 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus import repository
-from backend.foundation.bus.ports import Bus, BusHealth, Delivery, MemberInfo, Message, Partition, Reader, TopicInfo
+from backend.foundation.bus.ports import (
+    Bus,
+    BusHealth,
+    Delivery,
+    MemberInfo,
+    Message,
+    Partition,
+    PartitionInfo,
+    Reader,
+    TopicInfo,
+)
 from backend.foundation.bus.rules import PARTITIONS, Retries, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
@@ -192,10 +202,26 @@ class BusService:
         """See every event of these types' topics from now on, in every process (all tenants': filter by yours)."""
         return self._bus.watch(sorted({entry_of(name).topic for name in types}))
 
-    async def replay(self, topic: str, *, since_ms: int, limit: int) -> AsyncGenerator[Delivery]:
-        """Read again what a topic holds since a time, all tenants': filter by yours. No consumer notices."""
-        async for delivery in self._bus.replay(topic, from_time_ms=since_ms, limit=limit):
+    async def replay(
+        self, topic: str, *, since_ms: int = 0, limit: int, partition: int | None = None, offset: str = ""
+    ) -> AsyncGenerator[Delivery]:
+        """Read again what a topic holds since a time, or from an offset on, all tenants': filter by yours.
+
+        No consumer notices. Of one partition alone if it is given.
+        """
+        stored = self._bus.replay(
+            topic,
+            partition=partition,
+            from_offset=offset or None,
+            from_time_ms=None if offset else since_ms,
+            limit=limit,
+        )
+        async for delivery in stored:
             yield delivery
+
+    async def partitions(self, topic: str) -> list[PartitionInfo]:
+        """Describe the partitions of a topic."""
+        return await self._bus.partitions(topic)
 
     async def topics(self) -> list[TopicInfo]:
         """Describe the topics."""
