@@ -11,7 +11,7 @@ from backend.foundation.events.codec import Undecodable, decode, readable
 from backend.foundation.events.types import CATALOGUE
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import NotFound
-from backend.reads.views import ConsumerLag, ConsumerView, EventsView, EventView, MemberView, TopicView
+from backend.reads.views import ConsumerLag, ConsumerView, EventsView, EventView, MemberView, PartitionView, TopicView
 
 _LOOKED_AT = 5_000
 _MOST = 200
@@ -59,22 +59,39 @@ class Topics:
         ]
 
     async def events(
-        self, caller: Caller, topic: str, *, since_ms: int = 0, type: str = "", text: str = ""
+        self,
+        caller: Caller,
+        topic: str,
+        *,
+        since_ms: int = 0,
+        type: str = "",
+        text: str = "",
+        partition: int | None = None,
+        offset: str = "",
     ) -> EventsView:
         """Return events of the caller's tenant that a topic still holds, at most 200; needs ``bus:read``.
 
+        The newest come first; from an offset on, the first do.
+
         Args:
             since_ms: the oldest to look at, in milliseconds since 1970.
+            partition: the one that is asked for.
+            offset: of that partition, from where on; ``since_ms`` counts for nothing then.
             type: the one type that is asked for; empty for any.
             text: what the key, subject, id or data must contain, in any case.
 
         Raises:
             NotFound: the catalogue has no such topic.
+            Invalid: the offset is none of this bus.
         """
         caller.require(Permission.BUS_READ)
         types = _types_of(topic)
+        if offset:
+            return await self._from(caller, topic, type, text, partition or 0, offset)
         looked_at, found = 0, deque[Delivery](maxlen=_LOOKED_AT)
-        async with aclosing(self._bus.replay(topic, since_ms=since_ms, limit=_LOOKED_AT)) as stored:
+        async with aclosing(
+            self._bus.replay(topic, since_ms=since_ms, limit=_LOOKED_AT, partition=partition)
+        ) as stored:
             async for delivery in stored:
                 looked_at += 1
                 if _fits(delivery, caller, type, text):
@@ -84,12 +101,44 @@ class Topics:
         partial = looked_at >= _LOOKED_AT or len(found) > _MOST
         return EventsView(types=types, events=tuple(map(view_of, newest)), partial=partial)
 
+    async def _from(self, caller: Caller, topic: str, type: str, text: str, partition: int, offset: str) -> EventsView:
+        found, looked_at, following = list[Delivery](), 0, ""
+        replay = self._bus.replay(topic, partition=partition, offset=offset, limit=_LOOKED_AT)
+        async with aclosing(replay) as stored:
+            async for delivery in stored:
+                looked_at += 1
+                if len(found) == _MOST or looked_at == _LOOKED_AT:
+                    following = delivery.offset
+                    break
+                if _fits(delivery, caller, type, text):
+                    found.append(delivery)
+        events = tuple(map(view_of, found))
+        return EventsView(types=_types_of(topic), events=events, partial=bool(following), following=following)
+
+    async def partitions(self, caller: Caller, topic: str) -> list[PartitionView]:
+        """Return the partitions of a topic; needs ``bus:read``. Raises `NotFound`."""
+        caller.require(Permission.BUS_READ)
+        _types_of(topic)
+        return [
+            PartitionView(number=each.number, first=each.first, last=each.last, held=each.held)
+            for each in await self._bus.partitions(topic)
+        ]
+
     async def follow(
-        self, caller: Caller, topic: str, *, since_ms: int = 0, type: str = "", text: str = ""
+        self,
+        caller: Caller,
+        topic: str,
+        *,
+        since_ms: int = 0,
+        type: str = "",
+        text: str = "",
+        partition: int | None = None,
+        offset: str = "",
     ) -> AsyncGenerator[EventsView]:
         """Yield what `events` returns, then what comes, some together, the newest first; none between is missed.
 
-        Some may come twice. Of a flood it yields the last 200 each time. Takes and raises what `events` does.
+        Some may come twice. Of a flood it yields the last 200 each time. Takes and raises what `events` does; from an
+        offset on, nothing comes after what is stored.
         """
         caller.require(Permission.BUS_READ)
         types = _types_of(topic)
@@ -98,12 +147,15 @@ class Topics:
 
             async def collect() -> None:
                 async for delivery in seen:
-                    if _fits(delivery, caller, type, text):
+                    here = not offset and partition in (None, delivery.partition.number)
+                    if here and _fits(delivery, caller, type, text):
                         fresh.appendleft(delivery)
 
             collecting = asyncio.create_task(collect(), name="topics-follow")
             try:
-                yield await self.events(caller, topic, since_ms=since_ms, type=type, text=text)
+                yield await self.events(
+                    caller, topic, since_ms=since_ms, type=type, text=text, partition=partition, offset=offset
+                )
                 while not collecting.done():
                     await asyncio.sleep(_TOGETHER_S)
                     if fresh:

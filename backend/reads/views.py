@@ -143,12 +143,24 @@ class EventView:
 class EventsView:
     """Events, the newest first; ``partial`` where the topic held more since that time than were looked at.
 
-    ``types`` are all that the topic carries.
+    ``types`` are all that the topic carries. From an offset on, the first come first, and ``following`` is where those
+    behind them begin, empty where there are none.
     """
 
     types: tuple[str, ...]
     events: tuple[EventView, ...]
     partial: bool
+    following: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionView:
+    """A partition: the offsets of the oldest and the newest message that it holds, empty without one, and how many."""
+
+    number: int
+    first: str
+    last: str
+    held: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

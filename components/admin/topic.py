@@ -4,12 +4,15 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import icon, link
+from components.basics.controls import button, icon, link
 from components.basics.filters import choice, names, options, search_box, toolbar
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton, trouble
-from state.admin.topic import SPANS, TopicState
+from state.admin.partitions import PartitionsState
+from state.admin.topic import AT, LONGEST, SPANS, TopicState
 from state.admin.topics import PATH
+
+POSITION = TopicState.position
 
 
 def events() -> rx.Component:
@@ -22,7 +25,7 @@ def events() -> rx.Component:
             trouble(TopicState.problem),
             rx.cond(
                 TopicState.phase == "ready",
-                rx.cond(TopicState.lines, _list(), _none()),
+                rx.cond(TopicState.lines, _list(), rx.cond(TopicState.problem["what"], rx.fragment(), _none())),
                 rx.cond(TopicState.problem["what"], rx.fragment(), _waiting()),
             ),
         ),
@@ -41,8 +44,8 @@ def _filter() -> rx.Component:
         choice(
             "Since",
             "The last hour",
-            *options({name: words for name, (words, _) in SPANS.items()}),
-            chosen=TopicState.since,
+            *options({name: words for name, (words, _) in SPANS.items()} | {AT: "From a time …"}),
+            chosen=TopicState.span,
             on_change=lambda value: TopicState.choose("since", value),
         ),
         choice(
@@ -52,11 +55,87 @@ def _filter() -> rx.Component:
             chosen=TopicState.type,
             on_change=lambda value: TopicState.choose("type", value),
         ),
+        choice(
+            "Partition",
+            "Any partition",
+            names(PartitionsState.numbers),
+            chosen=POSITION["partition"],
+            on_change=lambda value: TopicState.choose("partition", value),
+        ),
+        rx.cond(TopicState.span == AT, _moment(), rx.fragment()),
+        rx.cond(POSITION["partition"], _offset(), rx.fragment()),
     )
 
 
+def _moment() -> rx.Component:
+    return rx.el.input(
+        type="datetime-local",
+        class_name="input",
+        aria_label="Time, in UTC",
+        title="Time, in UTC",
+        default_value=rx.cond(TopicState.since == AT, "", TopicState.since),
+        on_change=lambda value: TopicState.choose("since", value).debounce(800),
+    )
+
+
+def _offset() -> rx.Component:
+    return rx.el.input(
+        class_name="input",
+        aria_label="From offset",
+        placeholder="From offset",
+        default_value=POSITION["offset"],
+        max_length=LONGEST,
+        on_change=lambda value: TopicState.choose("offset", value).debounce(800),
+        key=POSITION["partition"] + "-" + TopicState.version.to_string(),
+    )
+
+
+def partitions() -> rx.Component:
+    """What each partition holds, and the way to its oldest message."""
+
+    def row(line: rx.Var[Any]) -> rx.Component:
+        to = rx.Var.create(PATH + "/") + TopicState.topic + "?partition=" + line.number + "&offset=" + line.first
+        browse = link("Browse", to=to, class_name="button quiet", aria_label="Browse partition " + line.number)
+        cells = {
+            "Partition": line.number,
+            "Oldest offset": rx.el.span(rx.cond(line.first, line.first, "none"), class_name="mono"),
+            "Newest offset": rx.el.span(rx.cond(line.last, line.last, "none"), class_name="mono"),
+            "Held": line.held,
+            "": rx.cond(line.first, browse, rx.fragment()),
+        }
+        return rx.el.tr(*[rx.el.td(cell, custom_attrs={"data-label": name}) for name, cell in cells.items()])
+
+    heads = [rx.el.th(name, scope="col") for name in ("Partition", "Oldest offset", "Newest offset", "Held")]
+    last = rx.el.th(rx.el.span("Browse", class_name="unseen"), scope="col")
+    listed = rx.el.div(
+        rx.el.table(
+            rx.el.thead(rx.el.tr(*heads, last)),
+            rx.el.tbody(rx.foreach(PartitionsState.lines, row)),
+            class_name="table",
+        ),
+        class_name="table-wrap",
+        tab_index=0,
+        role="group",
+        aria_label="Partitions",
+    )
+    shown = rx.el.details(
+        rx.el.summary(PartitionsState.lines.length(), " partitions"),
+        listed,
+        class_name="partitions",
+        key=POSITION["offset"],
+    )
+    return rx.cond(PartitionsState.lines, shown, rx.fragment())
+
+
 def _list() -> rx.Component:
-    part = rx.el.p("A part of a busy topic. Narrow the time to see the rest.", class_name="soft small")
+    part = rx.cond(
+        POSITION["following"],
+        button(
+            "Show those that follow",
+            on_click=TopicState.choose("offset", POSITION["following"]),
+        ),
+        rx.el.p("A part of a busy topic. Narrow the time to see the rest.", class_name="soft small"),
+    )
     return rx.el.div(
         rx.el.div(rx.foreach(TopicState.lines, _line), class_name="events", role="list", aria_label="Events"),
         rx.cond(TopicState.partial, part, rx.fragment()),
@@ -100,7 +179,7 @@ def _none() -> rx.Component:
         TopicState.filtered,
         empty(
             "No event fits",
-            "Another time, type or text may find some.",
+            "Another time, type, text or place may find some.",
             link("Show the last hour", to=rx.Var.create(PATH + "/") + TopicState.topic, class_name="button plain"),
         ),
         empty(

@@ -12,6 +12,7 @@ from backend.foundation.bus.service import BusService
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import Invalid, NotFound
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.live.service import Live
 from backend.reads.topics import Topics
@@ -57,6 +58,29 @@ async def test_topics_and_their_events_are_seen_by_a_process_that_only_looks(
     assert found.key == "k3"
 
 
+async def test_a_partition_is_browsed_from_an_offset_page_by_page(
+    mesh: Mesh, sqlite_database: SqlDatabase, live_store: ValkeyLive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.reads.topics._MOST", 3)
+    worker = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=1)
+    topics = Topics(BusService(await mesh.make(started=False), sqlite_database, Live(live_store)))
+    await worker.start()
+    await worker.emit(*(asked(number) for number in range(4)), asked(9, tenant="ten_2"), asked(5))
+    [partition] = await topics.partitions(LOOKING, "aw.agents")
+    assert (partition.number, partition.held) == (0, 6)
+    first = await topics.events(LOOKING, "aw.agents", partition=0, offset=partition.first)
+    assert ([event.key for event in first.events], first.partial) == (["k0", "k1", "k2"], True)
+    rest = await topics.events(LOOKING, "aw.agents", partition=0, offset=first.following)
+    assert ([event.key for event in rest.events], rest.following) == (["k3", "k5"], "")
+    last = await topics.events(LOOKING, "aw.agents", partition=0, offset=partition.last)
+    assert [event.key for event in last.events] == ["k5"]
+    assert (await topics.events(LOOKING, "aw.agents", partition=1)).events == ()
+    with pytest.raises(Invalid):
+        await topics.events(LOOKING, "aw.agents", partition=0, offset="nowhere")
+    with pytest.raises(NotFound):
+        await topics.partitions(LOOKING, "aw.nothing")
+
+
 async def test_events_are_seen_as_they_come(mesh: Mesh, sqlite_database: SqlDatabase, live_store: ValkeyLive) -> None:
     worker = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=2)
     topics = Topics(BusService(await mesh.make(started=False), sqlite_database, Live(live_store)))
@@ -71,7 +95,7 @@ async def test_events_are_seen_as_they_come(mesh: Mesh, sqlite_database: SqlData
     telling = asyncio.create_task(tell())
     try:
         async with asyncio.timeout(DEADLINE_S), aclosing(topics.follow(LOOKING, "aw.agents")) as followed:
-            came = [event for batch in [await anext(followed), await anext(followed)] for event in batch]
+            came = [event for batch in [await anext(followed), await anext(followed)] for event in batch.events]
     finally:
         stop.set()
         await telling

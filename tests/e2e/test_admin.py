@@ -20,6 +20,8 @@ PAGES = (
     "/admin/traces/00000000000000000000000000000001",
     "/admin/topics",
     "/admin/topics/aw.chat?since=all",
+    "/admin/topics/aw.chat?partition=0&offset=0",
+    "/admin/topics/aw.chat?partition=0&offset=nowhere&since=2026-01-31T12:00",
     "/admin/topics/aw.nothing",
     "/admin/events",
     "/admin/events?text=nothing+is+called+so",

@@ -19,6 +19,7 @@ from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import Unauthenticated
 from backend.reads.topics import Topics
 from state.admin.consumers import ConsumersState, ranges
+from state.admin.partitions import PartitionsState
 from state.admin.topic import TopicState
 from state.admin.topics import TopicsState
 from tests.fixtures.door import Installation
@@ -131,6 +132,81 @@ async def test_events_are_filtered_by_the_address(sqlite_installation: Installat
     assert target(state.choose("text", "a b")) == f"{TOPIC}?text=a+b"
     state.choose("text", "")
     assert target(state.choose("type", "")) == TOPIC
+
+
+async def test_events_are_asked_for_from_a_time_of_ones_own(sqlite_installation: Installation) -> None:
+    """BUS-10."""
+    house = sqlite_installation
+    await house.backend.bus.emit(event(house.ada, "Apples"))
+    for since, span, count in (
+        ("2020-01-31T12:00", "at", 1),
+        ("2099-01-31T12:00", "at", 0),
+        ("at", "at", 1),
+        ("0001-01-01", "at", 1),
+        ("9999-99-99", "", 1),
+        ("%00" * 100, "", 1),
+    ):
+        state = await opened(house, f"{TOPIC}?since={since}")
+        assert (len(state.lines), state.span) == (count, span), since
+
+
+async def test_a_partition_is_browsed_by_the_address(
+    sqlite_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BUS-10."""
+    monkeypatch.setattr("backend.reads.topics._MOST", 2)
+    house = sqlite_installation
+    await house.backend.bus.emit(*[event(house.ada, f"number {number}", f"k{number}") for number in range(3)])
+    listed = await Tab(house.ada_cookie, TOPIC).state(PartitionsState)
+    async with watching(listed):
+        await until(lambda: bool(listed.lines))
+    [line] = listed.lines
+    assert (line["number"], line["held"], listed.numbers) == ("0", "3", ["0"])
+    state = await opened(house, f"{TOPIC}?partition=0&offset={line['first']}")
+    assert [one.key for one in state.lines] == ["k0", "k1"]
+    more = target(state.choose("offset", state.position["following"]))
+    assert [one.key for one in (await opened(house, more)).lines] == ["k2"]
+    assert [one.key for one in (await opened(house, f"{TOPIC}?partition=0")).lines] == ["k2", "k1"]
+    assert (await opened(house, f"{TOPIC}?partition=7")).lines == []
+    assert target(state.choose("partition", "")) == TOPIC
+    assert target(state.choose("since", "1d")) == f"{TOPIC}?since=1d&partition=0"
+
+
+async def test_from_an_offset_on_nothing_comes_by_itself(sqlite_installation: Installation) -> None:
+    """BUS-10: what is browsed stays still."""
+    house = sqlite_installation
+    await house.backend.bus.emit(event(house.ada, "first"))
+    view = await house.backend.topics.events(house.ada, "aw.agents")
+    offset = view.events[0].place.split()[-1]
+    browsing = await opened(house, f"{TOPIC}?partition=0&offset={offset}")
+    live = await opened(house, TOPIC)
+    async with watching(browsing), watching(live):
+
+        async def came() -> bool:
+            await house.backend.bus.emit(event(house.ada, "late"))
+            return len(live.lines) > 3
+
+        await until(came)
+        assert "first" in payloads(browsing)[0]
+        # It may have begun anew after some of them, but adds none.
+        shown = len(browsing.lines)
+        await house.backend.bus.emit(event(house.ada, "later still"))
+        await until(lambda: "later still" in payloads(live)[0])
+        assert len(browsing.lines) == shown
+
+
+@pytest.mark.parametrize("offset", ["abc", "-1", "9" * 4_000, "%00", "1-2-3"])
+async def test_what_is_no_offset_is_told_with_what_is_one(sqlite_installation: Installation, offset: str) -> None:
+    state = await opened(sqlite_installation, f"{TOPIC}?partition=0&offset={offset}")
+    assert "is no offset of this bus" in state.problem["what"]
+    assert state.problem["next"]
+    assert state.lines == []
+
+
+@pytest.mark.parametrize("partition", ["x", "-1", "9" * 400, "%D9%A1"])
+async def test_what_is_no_partition_is_passed_over(sqlite_installation: Installation, partition: str) -> None:
+    await sqlite_installation.backend.bus.emit(event(sqlite_installation.ada, "one"))
+    assert len((await opened(sqlite_installation, f"{TOPIC}?partition={partition}&offset=5")).lines) == 1
 
 
 async def test_events_come_by_themselves_each_once(sqlite_installation: Installation) -> None:
