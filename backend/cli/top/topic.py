@@ -38,6 +38,7 @@ class TopicPage(Page):
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("f", "since", "From"),
         Binding("y", "type", "Type"),
+        Binding("n", "following", "Next", show=False),
         Binding("s", "sort", "Sort"),
         Binding("r", "turn", "Reverse", show=False),
         Binding("p", "pause", "Pause"),
@@ -55,6 +56,7 @@ class TopicPage(Page):
         self._type = ""
         self._text = ""
         self._partial = False
+        self._following = ""
         self._paused = False
 
     def parts(self) -> Sequence[Widget]:
@@ -75,7 +77,13 @@ class TopicPage(Page):
         while again:
             since_ms = self._since.at_ms(time.time_ns() // 1_000_000)
             follow = lookout.backend.topics.follow(
-                lookout.caller, self._topic, since_ms=since_ms, type=self._type, text=self._text
+                lookout.caller,
+                self._topic,
+                since_ms=since_ms,
+                type=self._type,
+                text=self._text,
+                partition=self._since.partition,
+                offset=self._since.offset,
             )
             try:
                 async with aclosing(follow) as followed:
@@ -90,6 +98,7 @@ class TopicPage(Page):
     def _show(self, view: EventsView) -> None:
         self.tell([])
         self._events, self._types, self._partial = list(view.events), view.types, view.partial
+        self._following = view.following
         self._draw()
 
     def _add(self, events: Sequence[EventView]) -> None:
@@ -111,7 +120,8 @@ class TopicPage(Page):
         parts = [self._topic, f"from {self._since.words}"]
         parts += [self._type] if self._type else []
         parts += [f"with {self._text!r}"] if self._text else []
-        parts += ["a part: press f for a later time"] if self._partial else []
+        more = "more follow: press n" if self._following else "a part: press f for a later time"
+        parts += [more] if self._partial else []
         self.head(*parts, "held still, p goes on" if self._paused else "")
 
     @on(DataTable.RowSelected)
@@ -126,7 +136,13 @@ class TopicPage(Page):
 
     def action_since(self) -> None:
         """Type from when on."""
-        self.ask("since", self._since.words, "15m, 2h, 7d, 2026-01-31 12:00, or all")
+        self.ask("since", self._since.words, "15m, 2h, 7d, 2026-01-31 12:00, all, or partition@offset")
+
+    def action_following(self) -> None:
+        """From an offset on: show those that follow."""
+        if self._following:
+            self._since = since_of(f"{self._since.partition}@{self._following}")
+            self._read()
 
     def action_type(self) -> None:
         """Show the next type alone, after the last all."""

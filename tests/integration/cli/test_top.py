@@ -92,6 +92,25 @@ async def test_messages_are_read_from_a_time_on(sqlite_installation: Installatio
         await screen.shows("sort by the next column")
 
 
+async def test_a_partition_is_browsed_from_an_offset(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.reads.topics._MOST", 2)
+    await house.backend.bus.emit(*[event(house.ada, f"number {number}", f"key-{number}") for number in range(3)])
+    [partition] = await house.backend.topics.partitions(house.ada, "aw.agents")
+    async with screens.on(house, size=WIDE) as screen:
+        await screen.shows("aw.agents")
+        await screen.press("enter", "f", "ctrl+u")
+        await screen.type(f"0@{partition.first}")
+        await screen.press("enter")
+        await screen.shows("more follow", "key-0", "key-1")
+        await screen.press("n")
+        await screen.shows("key-2")
+        await screen.hides("key-1")
+        await screen.press("f", "ctrl+u")
+        await screen.type("0@nowhere")
+        await screen.press("enter")
+        await screen.shows("'nowhere' is no offset of")
+
+
 async def test_lists_are_sorted_filtered_and_held_still(sqlite_installation: Installation) -> None:
     house = sqlite_installation
     async with screens.on(house, size=WIDE) as screen:

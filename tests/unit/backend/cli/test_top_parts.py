@@ -31,8 +31,27 @@ def test_times_are_understood(words: str, ms: float) -> None:
     assert since_of(words).at_ms(10 * HOUR_MS) == ms
 
 
+def test_an_offset_of_a_partition_is_understood() -> None:
+    assert (since_of("3 @ 17-2").partition, since_of("3@17-2").offset) == (3, "17-2")
+
+
 @pytest.mark.parametrize(
-    "words", ["", "soon", "1w", "-1h", "١h", "9" * 400 + "h", "2026-13-01", "\x1b[2J", "9999-12-31x"]
+    "words",
+    [
+        "",
+        "@3",
+        "x@3",
+        "3@",
+        "999999@1",
+        "soon",
+        "1w",
+        "-1h",
+        "١h",
+        "9" * 400 + "h",
+        "2026-13-01",
+        "\x1b[2J",
+        "9999-12-31x",
+    ],
 )
 def test_what_is_no_time_is_refused_with_what_is_one(words: str) -> None:
     with pytest.raises(Invalid) as refused:
