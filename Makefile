@@ -26,7 +26,7 @@ test: ## Set up everything, then check the code and run all tests
 	@python3 scripts/setup.py test
 	@$(MAKE) --no-print-directory check
 	@$(PYTEST) -m crash -n 3 $(ARGS) || [ $$? = $(NO_TESTS) ] # They wait for leases to end most of their time.
-	@$(PYTEST) -m "not crash" -n 3 --dist loadgroup $(ARGS) || [ $$? = $(NO_TESTS) ]
+	@$(PYTEST) -m "not crash" -n 3 --dist loadgroup --ignore=tests/architecture $(ARGS) || [ $$? = $(NO_TESTS) ]
 
 check: ## Style, types, layers and the rules of the house; under a minute
 	@.venv/bin/ruff check .
