@@ -106,7 +106,8 @@ class Directory:
                         yield view
                         shown = view
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(news.wait(), LOOK_S)
+                        async with asyncio.timeout(LOOK_S):
+                            await news.wait()
                     news.clear()
                 hearing.result()
             finally:

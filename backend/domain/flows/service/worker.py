@@ -154,8 +154,10 @@ class RunWorker:
         while True:
             wait_s = await self._sweep()
             self._swept.clear()
+            # Not `wait_for`: before Python 3.12 it forgets that it was cancelled when it is woken in the same moment.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._swept.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._swept.wait()
 
     async def _sweep(self) -> float:
         """Fire timers, end what is overdue, look for orphans; return the seconds until it is worth looking again."""
