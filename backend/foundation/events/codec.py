@@ -191,7 +191,7 @@ def _decode_structured(value: bytes, key: str) -> Event:
     try:
         parsed = _structured_decoder.decode(value)
         data = base64.b64decode(parsed.data_base64, validate=True) if parsed.data_base64 else bytes(parsed.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
         raise Undecodable(f"The structured CloudEvent cannot be read: {error}.") from error
     return _event(
         version=parsed.specversion,
@@ -263,7 +263,7 @@ def _payload(entry: EventType, data: bytes) -> EventData:
         decoder = _data_decoders[entry.data] = msgspec.json.Decoder(entry.data)
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadPayload(f"The data of {entry.name!r} does not fit: {error}.") from error
 
 

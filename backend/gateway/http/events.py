@@ -75,20 +75,13 @@ def _read_binary(headers: Mapping[str, str], body: bytes, tenant: TenantId, topi
     # The binding writes header values percent-encoded.
     told = {f"ce_{name}": unquote(headers[f"ce-{name}"]) for name in _ATTRIBUTES if f"ce-{name}" in headers}
     told |= {"ce_tenantid": tenant, "content-type": headers.get("content-type", "")}
-    return _checked(_decoded(told, body), topic)
+    return _checked(decode(told, body), topic)
 
 
 def _read_structured(body: bytes, tenant: TenantId, topic: str) -> Event:
     attributes = decode_json(body, dict[str, msgspec.Raw])
     attributes["tenantid"] = msgspec.Raw(msgspec.json.encode(tenant))
-    return _checked(_decoded({"content-type": STRUCTURED}, msgspec.json.encode(attributes)), topic)
-
-
-def _decoded(headers: Mapping[str, str], body: bytes) -> Event:
-    try:
-        return decode(headers, body)
-    except RecursionError as error:
-        raise Undecodable("The data is nested too deeply.", field="data") from error
+    return _checked(decode({"content-type": STRUCTURED}, msgspec.json.encode(attributes)), topic)
 
 
 def _read_batch(body: bytes, tenant: TenantId, topic: str) -> list[Event]:

@@ -14,7 +14,6 @@ from backend.foundation.bus.ports import Delivery, Partition, Reader
 from backend.foundation.bus.rules import Retries, is_outage, wait_s
 from backend.foundation.bus.service.commits import Commits
 from backend.foundation.bus.service.progress import Item, Progress
-from backend.foundation.events.codec import Undecodable
 from backend.foundation.events.envelope import Event
 from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.telemetry.logs import get_logger
@@ -47,7 +46,7 @@ class Work(Protocol):
     """The most events of one `do`."""
 
     def event_of(self, delivery: Delivery) -> Event | None:
-        """Return the event, or ``None`` for a type that the consumer does not want; raise `Undecodable`."""
+        """Return the event, or ``None`` for a type that the consumer does not want; what raises is buried."""
         ...
 
     async def do(self, events: Sequence[Event]) -> None:
@@ -233,7 +232,7 @@ class Dispatcher:
         if item.event is None and item.fault is None:
             try:
                 item.event = self._work.event_of(item.delivery)
-            except Undecodable as error:
+            except Exception as error:  # noqa: BLE001 - whatever a message does to us, those behind it go on
                 item.fault = error
                 return True
             if item.event is None:

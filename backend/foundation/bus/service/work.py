@@ -14,7 +14,7 @@ from backend.foundation.bus.ports import Delivery
 from backend.foundation.bus.repository import EventKey, first_seen, insert_dead, insert_returned, is_seen
 from backend.foundation.bus.rules import ONLY_FOR, REPLAY_OF
 from backend.foundation.bus.service.dispatch import HandlerFailed
-from backend.foundation.events.codec import decode, type_of
+from backend.foundation.events.codec import UnknownEventType, decode, type_of
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE, EventGivenUp
 from backend.foundation.kernel.errors import Unavailable
@@ -60,6 +60,7 @@ class _Consumer:
         self._publish = publish
         self._wants = wants
         self._types = types
+        self._names = {name.rpartition(".")[0] for name in types}
         self._db = db
         self._handled = BUS_EVENTS.labels(consumer, "handled")
         self._duplicates = BUS_EVENTS.labels(consumer, "duplicate")
@@ -71,6 +72,9 @@ class _Consumer:
             return None
         type_name = type_of(headers)
         if type_name and type_name not in self._types:
+            if type_name not in CATALOGUE and type_name.rpartition(".")[0] in self._names:
+                # Of a newer version of the product: after the update it can be sent again from where it is kept.
+                raise UnknownEventType(f"The version {type_name!r} is not in the catalogue.", field="type")
             return None
         event = decode(headers, delivery.message.value, delivery.message.key)
         wanted = event.type in self._types and (self._wants is None or self._wants(event))

@@ -349,6 +349,8 @@ _HOSTILE = {
     "names of endless length": ({"ce_id": "x" * 5_000, "ce_type": "y" * 5_000}, "k", b"{"),
     "a whole event whose id no index holds": ({"ce_id": "".join(map(chr, range(0x4E00, 0x5E00)))}, "k", None),
     "a trace that no column holds": ({"ce_traceparent": "\x00" * 99}, "k", None),
+    "data without a bottom": ({}, "k", b'{"x": ' + b"[" * 100_000),
+    "a newer version": ({"ce_type": "agents.start_run.v2"}, "k", None),
     "a tenant of endless length": ({"ce_tenantid": "t" * 5_000}, "k", None),
     "a tenant that text cannot hold": ({"ce_tenantid": "t\x00"}, "k", None),
 }
@@ -365,6 +367,18 @@ async def test_no_message_stops_those_behind_it(bus: BusService, hostile: str) -
     await bus.emit(start_run(2))
     await until(lambda: 2 in seen.inputs.get("k", []))
     await until(lambda: no_lag(bus))
+
+
+async def test_a_newer_version_of_an_event_waits_for_the_update(bus: BusService, letters: DeadLetters) -> None:
+    """BUS-2 BUS-4: passed over it would be lost; a type that the consumer never knew is passed over."""
+    await bus.subscribe("agents", {START: Seen()})
+    wire = codec.encode(start_run(1))
+    for name in ("agents.start_run.v2", "agents.other.v1", "agents.run_refused.v1"):
+        await send(bus, Message(wire.topic, "k", wire.headers | {"ce_type": name}, wire.value))
+    [letter] = await given_up(letters)
+    await until(lambda: no_lag(bus))
+    assert (letter.type, letter.cause.partition(":")[0]) == ("agents.start_run.v2", "UnknownEventType")
+    assert len(await letters.letters(REPAIRER)) == 1
 
 
 async def test_the_list_of_letters_stays_small_whatever_they_hold(bus: BusService, letters: DeadLetters) -> None:
