@@ -142,6 +142,7 @@ def _admin_rail() -> rx.Component:
         rx.el.h2("Operate", class_name="group"),
         rx.cond(may("health:read"), _entry("Health", "heart-pulse", "/admin/health"), rx.fragment()),
         rx.cond(may("traces:read"), _entry("Traces", "list-tree", "/admin/traces"), rx.fragment()),
+        rx.cond(may("agents:read"), _entry("Discovery", "radar", "/admin/agents"), rx.fragment()),
         rx.cond(may("health:read"), _entry("Topics", "waypoints", "/admin/topics"), rx.fragment()),
         rx.cond(may("bus:read"), _entry("Event types", "book-open", "/admin/events"), rx.fragment()),
         rx.cond(may("bus:repair"), _entry("Dead letters", "mail-x", "/admin/dead-letters"), rx.fragment()),

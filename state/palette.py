@@ -23,6 +23,7 @@ PLACES = (
     Place("New chat", "/chat", Permission.CHAT_USE),
     Place("Health", "/admin/health", Permission.HEALTH_READ),
     Place("Traces", "/admin/traces", Permission.TRACES_READ),
+    Place("Discovery", "/admin/agents", Permission.AGENTS_READ),
     Place("Topics", "/admin/topics", Permission.HEALTH_READ),
     Place("Event types", "/admin/events", Permission.BUS_READ),
     Place("Dead letters", "/admin/dead-letters", Permission.BUS_REPAIR),

@@ -3,6 +3,8 @@
 from autoweave_ui.pages import not_found
 from autoweave_ui.pages.account import account, setup, sign_in
 from autoweave_ui.pages.admin import (
+    card,
+    discovery,
     event_type,
     event_types,
     health,
@@ -20,7 +22,9 @@ from autoweave_ui.pages.chat import chat
 
 __all__ = [
     "account",
+    "card",
     "chat",
+    "discovery",
     "event_type",
     "event_types",
     "health",

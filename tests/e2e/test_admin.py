@@ -18,6 +18,8 @@ PAGES = (
     "/admin/traces",
     "/admin/traces?text=nothing+is+called+so",
     "/admin/traces/00000000000000000000000000000001",
+    "/admin/agents",
+    "/admin/agents/agt_nothing",
     "/admin/topics",
     "/admin/topics/aw.chat?since=all",
     "/admin/topics/aw.chat?partition=0&offset=0",

@@ -17,6 +17,7 @@ from reflex_base.registry import RegistrationContext
 
 from autoweave_ui.autoweave_ui import app
 from backend.foundation.kernel.errors import AutoWeaveError, Unauthenticated
+from state.admin.card import CardState
 from state.admin.chosen import ChosenState
 from state.admin.deliveries import DeliveriesState
 from state.admin.keys import KeysState
@@ -51,6 +52,10 @@ FIRST = {
     "ChatState.settled": lambda tab, ids: _set(tab, ChatState, shown=ids.thread),
     "ChatState.stop": lambda tab, ids: _set(tab, ChatState, shown=ids.thread),
     "ChatState.to_end": lambda tab, ids: _set(tab, ChatState, shown=ids.thread),
+    **{
+        f"CardState.{verb}": lambda tab, ids: _set(tab, CardState, agent=ids.agent)
+        for verb in ("start", "stop", "publish", "unpublish")
+    },
     "HistoryState.undo": lambda tab, ids: _set(tab, HistoryState, deleted=ids.thread),
     "KeysState.revoke": lambda tab, ids: _set(tab, KeysState, revoking=ids.key),
     "ChosenState.replay": lambda tab, ids: _set(tab, ChosenState, ids=[int(ids.letter)]),
@@ -102,6 +107,7 @@ def addresses(ids: Ids) -> dict[str, str]:
     """What stands in the place of a route's parameter."""
     return {
         "[[thread_id]]": ids.thread,
+        "[agent_id]": ids.agent,
         "[trace_id]": ids.trace,
         "[letter_id]": ids.letter,
         "[topic_name]": "aw.agents",
@@ -177,8 +183,9 @@ async def ada_has(house: Installation, ids: Ids) -> str:
     run = await backend.flows.get(ada, ids.run)
     letters = await backend.dead_letters.letters(ada)
     webhooks = (await backend.webhooks.all(ada), await backend.webhooks.delivery(ada, ids.delivery))
+    cards = await backend.directory.agents(ada)
     keys = await backend.identity.api_keys(ada)
-    return str((thread, messages, run.status, keys, len(await _sessions(house)), letters, webhooks))
+    return str((thread, messages, run.status, keys, len(await _sessions(house)), letters, webhooks, cards))
 
 
 async def _sessions(house: Installation) -> list[Any]:
