@@ -234,7 +234,7 @@ async def _build(
     chat = Chat(db, bus, live)
     flows = Flows(db, bus, live)
     stack.push_async_callback(flows.close)
-    directory = Directory(db, bus, telemetry, partial(secret_of, settings), settings.reached_by)
+    directory = Directory(db, bus, telemetry, partial(secret_of, settings), settings.reached_by, keeps_base=not roles)
     agents = Agents(db, flows, tools, directory, audit)
     sealer = Sealer(partial(secret_of, settings), "webhooks")
     webhooks = Webhooks(db, audit, live, sealer, allowed_by(settings))

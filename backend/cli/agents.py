@@ -1,4 +1,4 @@
-"""`autoweave agent`: what agents there are."""
+"""`autoweave agent`: what agents there are, and whether they run and are shown."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -42,6 +42,71 @@ def show_agent(
 
     facts = asdict(with_backend(context, work))
     show(facts, as_json=as_json, words="\n".join(f"{fact:<12} {_text(value)}" for fact, value in facts.items()))
+
+
+AgentName = Annotated[str, typer.Argument(help="Its id or slug.")]
+
+
+@agent.command("start")
+def start_agent(context: typer.Context, name: AgentName, tenant: TenantName = None) -> None:
+    """Let an agent run again."""
+
+    async def work(backend: Backend) -> None:
+        await backend.agents.start(await caller_in(backend, tenant), name)
+
+    with_backend(context, work)
+    show({}, as_json=False, words=f"{name} runs.")
+
+
+@agent.command("stop")
+def stop_agent(context: typer.Context, name: AgentName, tenant: TenantName = None) -> None:
+    """Let an agent take no new runs."""
+
+    async def work(backend: Backend) -> None:
+        await backend.agents.stop(await caller_in(backend, tenant), name)
+
+    with_backend(context, work)
+    show({}, as_json=False, words=f"{name} is stopped; runs at work go on to their end.")
+
+
+@agent.command("publish")
+def publish_agent(context: typer.Context, name: AgentName, tenant: TenantName = None) -> None:
+    """Show an agent's card to anybody who asks."""
+
+    async def work(backend: Backend) -> None:
+        await backend.agents.publish(await caller_in(backend, tenant), name)
+
+    with_backend(context, work)
+    show({}, as_json=False, words=f"Anybody may read the card of {name}; to run it takes a key as before.")
+
+
+@agent.command("unpublish")
+def unpublish_agent(context: typer.Context, name: AgentName, tenant: TenantName = None) -> None:
+    """Show an agent's card to its tenant alone."""
+
+    async def work(backend: Backend) -> None:
+        await backend.agents.unpublish(await caller_in(backend, tenant), name)
+
+    with_backend(context, work)
+    show({}, as_json=False, words=f"The card of {name} is its tenant's own.")
+
+
+@agent.command("terminate")
+def terminate_agent(
+    context: typer.Context,
+    name: AgentName,
+    tenant: TenantName = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop an agent for good and withdraw its card; its chats and runs stay."""
+    if not yes:
+        typer.confirm(f"Terminate {name} for good?", abort=True)
+
+    async def work(backend: Backend) -> None:
+        await backend.agents.terminate(await caller_in(backend, tenant), name)
+
+    with_backend(context, work)
+    show({}, as_json=False, words=f"{name} is terminated.")
 
 
 async def caller_in(backend: Backend, tenant: str | None) -> Caller:

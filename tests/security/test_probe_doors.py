@@ -20,7 +20,8 @@ pytestmark = pytest.mark.security
 OPEN = {
     "/auth/sign-in", "/auth/setup", "/auth/sign-out", "/health", "/ready", "/metrics", "/openapi.json",
     "/asyncapi.json", "/asyncapi.yaml",
-    "/v1/{rest:path}", "/auth/{rest:path}", "/events/{rest:path}",
+    "/v1/{rest:path}", "/auth/{rest:path}", "/events/{rest:path}", "/a2a/{rest:path}",
+    "/a2a/keys/{tenant}", "/.well-known/agent-card.json",
 }  # fmt: skip
 """Endpoints that tell everybody the same, or are the door itself; each has tests of its own."""
 ASKED = [

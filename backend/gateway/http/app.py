@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.gateway.http import asyncapi, events, forms
+from backend.gateway.http import a2a, asyncapi, events, forms
 from backend.gateway.http.door import Door, NetworkSettings
 from backend.gateway.http.endpoints import endpoint, probe
 from backend.gateway.http.headers import SafeHeaders
@@ -18,7 +18,7 @@ from backend.gateway.http.problems import routing_problem
 from backend.gateway.http.proxied import KnownHosts, Proxied
 from backend.gateway.http.runs import Runs
 
-_OURS = ("/v1", "/auth", "/events")
+_OURS = ("/v1", "/auth", "/events", "/a2a")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -37,6 +37,10 @@ def create_routes() -> list[BaseRoute]:
         endpoint("GET", "/v1/runs/{run}/events", runs.events),
         endpoint("POST", "/v1/runs/{run}/cancel", runs.cancel),
         endpoint("POST", "/events/{topic}", events.publish, bulk=True),
+        endpoint("POST", "/a2a/{agent}", a2a.call),
+        endpoint("GET", "/a2a/{agent}/.well-known/agent-card.json", a2a.card),
+        endpoint("GET", "/a2a/keys/{tenant}", a2a.keys),
+        endpoint("GET", "/.well-known/agent-card.json", a2a.only_card),
         probe("/health", probes.health),
         probe("/ready", probes.ready),
         probe("/metrics", probes.metrics),

@@ -46,7 +46,7 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}, {"session": []}],
-        "paths": {**_agents(), **_runs(), **_events(), **_probes()},
+        "paths": {**_agents(), **_runs(), **_a2a(), **_events(), **_probes()},
         "components": {
             "schemas": {**schemas, **_event_schemas()},
             "securitySchemes": {
@@ -123,6 +123,39 @@ def _runs() -> dict[str, Any]:
             )
         },
     }
+
+
+def _a2a() -> dict[str, Any]:
+    agent = [_parameter("agent", "path", "Id of the agent.")]
+    card = {"200": _object("The signed agent card of A2A 1.0.")}
+    talk = _operation(
+        "talkA2a",
+        "Talk to an agent by A2A",
+        "JSON-RPC 2.0 with `SendMessage`, `GetTask` and `CancelTask` of A2A 1.0; a task is a run. Send `A2A-Version: "
+        "1.0`. Needs `agents:read`, and `agents:run` for messages and cancels.",
+        {"200": _object("The response, or an error of the protocol.")},
+        parameters=agent,
+        body={"content": {"application/json": {"schema": {"type": "object"}}}},
+    )
+    private = _operation(
+        "agentCard",
+        "An agent's card",
+        "That of a published agent is told to anybody, any other needs a key of its tenant with `agents:read`.",
+        card,
+        parameters=agent,
+    )
+    keys = _open("cardKeys", "The public keys that verify a tenant's cards", {"200": _object("A JSON Web Key Set.")})
+    only = _open("publishedCard", "The one published card, or that of the query's `agent`", card)
+    return {
+        "/a2a/{agent}": {"post": talk},
+        "/a2a/{agent}/.well-known/agent-card.json": {"get": private},
+        "/a2a/keys/{tenant}": {"get": {**keys, "parameters": [_parameter("tenant", "path", "Id of the tenant.")]}},
+        "/.well-known/agent-card.json": {"get": only},
+    }
+
+
+def _object(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": {"type": "object"}}}}
 
 
 def _events() -> dict[str, Any]:

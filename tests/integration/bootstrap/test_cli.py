@@ -51,6 +51,20 @@ def test_the_first_administrator_gets_a_tenant_with_its_starter_agent(autoweave:
     assert "Concierge" in autoweave("agent", "show", "concierge").stdout
 
 
+def test_an_agent_is_stopped_started_shown_hidden_and_terminated(autoweave: Autoweave) -> None:
+    """AGT-3 BUS-7."""
+    for verb, status in (("stop", "STOPPED"), ("start", "RUNNING"), ("publish", "RUNNING"), ("unpublish", "RUNNING")):
+        done = autoweave("agent", verb, "concierge")
+        assert done.returncode == 0, done.stderr
+        assert "concierge" in done.stdout
+        assert json.loads(autoweave("agent", "show", "concierge", "--json").stdout)["status"] == status
+    assert autoweave("agent", "terminate", "concierge", given="n\n").returncode != 0
+    assert "no agent" in autoweave("agent", "terminate", "nobody", "--yes").stderr
+    assert autoweave("agent", "terminate", "concierge", "--yes").returncode == 0
+    assert json.loads(autoweave("agent", "list", "--json").stdout) == []
+    assert "terminated" in autoweave("agent", "start", "concierge").stderr
+
+
 def test_a_key_is_printed_once_as_text_or_as_json(autoweave: Autoweave) -> None:
     secret = autoweave("key", "create", "--name", "one", "--scopes", "agents:read").stdout.strip()
     told = json.loads(

@@ -34,22 +34,31 @@ class Keys:
     def __init__(self, secret: Callable[[], bytes], base: str) -> None:
         self._secret = secret
         self.base = base
-        self.of = lru_cache(_TENANTS)(self._make)
+        self._made = lru_cache(_TENANTS)(self._make)
+
+    def of(self, tenant: str, base: str = "") -> TenantKey:
+        """Return a tenant's key; ``base`` is where its public half is told, by default here."""
+        return self._made(tenant, base or self.base)
 
     @cached_property
     def _read(self) -> bytes:
         return self._secret()
 
-    def _make(self, tenant: str) -> TenantKey:
-        return TenantKey(self._read, tenant, f"{self.base}/a2a/keys/{tenant}")
+    def _make(self, tenant: str, base: str) -> TenantKey:
+        return TenantKey(self._read, tenant, f"{base}/a2a/keys/{tenant}")
 
 
 class Announcer:
-    """Writes cards and tells of them, within the unit of work of whoever changes an agent."""
+    """Writes cards and tells of them, within the unit of work of whoever changes an agent.
 
-    def __init__(self, bus: BusService, keys: Keys) -> None:
+    Args:
+        keeps_base: whether a card's address stays as it is.
+    """
+
+    def __init__(self, bus: BusService, keys: Keys, *, keeps_base: bool) -> None:
         self._bus = bus
         self._keys = keys
+        self._keeps_base = keeps_base
 
     async def announce(self, session: AsyncSession, facts: AgentFacts, *, public: bool | None = None) -> bool:
         """Make a card if it would say anything new, or is a day old; return whether it was.
@@ -61,7 +70,8 @@ class Announcer:
         now_ms = await repository.now(session)
         if public is None:
             public = bool(before.public) if before else False
-        content = _digest(facts, public, self._keys.base)
+        base = (_base_of(before) if before and self._keeps_base else "") or self._keys.base
+        content = _digest(facts, public, base)
         kid = self._keys.of(facts.tenant).kid
         if before and _says(before, content, kid) and now_ms - before.sequence < REFRESH_MS:
             return False
@@ -69,7 +79,7 @@ class Announcer:
         standing = Standing(
             sequence=_next(before, now_ms), since_ms=before.since_ms if before and kept else now_ms, public=public
         )
-        await self._store(session, facts, standing, content)
+        await self._store(session, facts, standing, content, base)
         return True
 
     async def withdraw(self, session: AsyncSession, tenant: TenantId, agent: str) -> None:
@@ -92,9 +102,11 @@ class Announcer:
         before_ms = await repository.now(session) - VALID_S * 1_000
         await repository.delete_withdrawn(session, tenant, before_ms=before_ms)
 
-    async def _store(self, session: AsyncSession, facts: AgentFacts, standing: Standing, content: str) -> None:
-        key = self._keys.of(facts.tenant)
-        card = rfc8785.dumps(sign_card(card_of(facts, standing, self._keys.base), key)).decode()
+    async def _store(
+        self, session: AsyncSession, facts: AgentFacts, standing: Standing, content: str, base: str
+    ) -> None:
+        key = self._keys.of(facts.tenant, base)
+        card = rfc8785.dumps(sign_card(card_of(facts, standing, base), key)).decode()
         await repository.store(
             session,
             {
@@ -118,6 +130,12 @@ def _says(row: Row[Any], content: str, kid: str) -> bool:
 def _next(before: Row[Any] | None, now_ms: int) -> int:
     """Return the next sequence: the time, and never back where the clock was put back."""
     return max(now_ms, before.sequence + 1 if before else 0)
+
+
+def _base_of(row: Row[Any]) -> str:
+    """Return the address that a stored card tells; empty for one that was withdrawn."""
+    url = msgspec.json.decode(row.card)["supportedInterfaces"][0]["url"] if row.card else ""
+    return url.removesuffix(f"/a2a/{row.agent}")
 
 
 def _digest(facts: AgentFacts, public: bool, base: str) -> str:

@@ -48,16 +48,25 @@ class Directory:
         telemetry: knows which processes live.
         secret: returns the installation's secret, of which keys are made.
         base: the address by which others reach the installation, without a slash at its end.
+        keeps_base: whether cards that are there keep their address: for a command, which does not know under which
+            flags the pages run.
     """
 
     def __init__(
-        self, db: Database, bus: BusService, telemetry: Telemetry, secret: Callable[[], bytes], base: str
+        self,
+        db: Database,
+        bus: BusService,
+        telemetry: Telemetry,
+        secret: Callable[[], bytes],
+        base: str,
+        *,
+        keeps_base: bool = False,
     ) -> None:
         self._db = db
         self._bus = bus
         self._telemetry = telemetry
         self._keys = Keys(secret, base)
-        self._announcer = Announcer(bus, self._keys)
+        self._announcer = Announcer(bus, self._keys, keeps_base=keeps_base)
         self._books: OrderedDict[str, Book] = OrderedDict()
         self._quiet_until = 0.0
 

@@ -12,11 +12,13 @@ from sqlmodel import col
 
 from backend.domain.agents.errors import AgentArchived, AgentNotFound
 from backend.domain.agents.models import AgentRow
+from backend.domain.agents.service import Agents
 from backend.domain.directory.errors import CardNotFound
 from backend.domain.directory.models import CardRow
 from backend.domain.directory.rules.book import Book
 from backend.domain.directory.rules.cards import VALID_S
 from backend.domain.directory.rules.keys import TenantKey
+from backend.domain.directory.service import Directory
 from backend.domain.directory.service import directory as service
 from backend.domain.directory.views import DirectoryView
 from backend.foundation.events.codec import decode
@@ -282,6 +284,27 @@ async def test_what_the_clock_does_never_makes_a_sequence_go_back(sqlite_install
     await backend.agents.stop(ada, "concierge")
     async with backend.database.read(ada.tenant) as session:
         assert (await session.execute(select(col(CardRow.sequence)))).scalar_one() == ahead + 1
+
+
+async def test_a_command_leaves_a_cards_address_and_the_installation_does_not(
+    sqlite_installation: Installation,
+) -> None:
+    backend, ada = sqlite_installation.backend, sqlite_installation.ada
+
+    def agents(base: str, *, keeps_base: bool) -> Agents:
+        directory = Directory(
+            backend.database, backend.bus, backend.telemetry, lambda: b"0" * 32, base, keeps_base=keeps_base
+        )
+        return Agents(backend.database, backend.flows, backend.tools, directory, backend.audit)
+
+    [first] = (await backend.directory.agents(ada)).agents
+    await agents("http://another.example", keeps_base=True).stop(ada, "concierge")
+    [stopped] = (await backend.directory.agents(ada)).agents
+    assert (stopped.status, stopped.url) == ("stopped", first.url)
+    assert "another.example" not in stopped.card
+    await agents("http://another.example", keeps_base=False).announce_all(ada.tenant)
+    [moved] = (await backend.directory.agents(ada)).agents
+    assert moved.url == f"http://another.example/a2a/{first.agent}"
 
 
 async def test_each_verb_needs_its_permission_and_touches_no_other_tenant(sqlite_installation: Installation) -> None:

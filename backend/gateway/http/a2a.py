@@ -1,0 +1,191 @@
+"""``/a2a``: agents speak A2A 1.0 (JSON-RPC), and show their signed cards.
+
+A message starts a run, and the run is the task. Calls need an API key of the agent's tenant; a card is read by anybody
+once its agent is published.
+"""
+
+import hashlib
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backend.app import current
+from backend.domain.agents.errors import AgentNotRunning, InputInvalid, KeyReused
+from backend.domain.agents.views import AgentView
+from backend.domain.directory.errors import CardNotFound
+from backend.domain.flows.errors import RunNotFound
+from backend.domain.flows.views import FINISHED, RunView
+from backend.foundation.kernel.caller import Caller, Permission
+from backend.gateway.http.a2a_shapes import (
+    TEXT,
+    Call,
+    Fault,
+    Message,
+    Refusal,
+    SendMessage,
+    TaskAsked,
+    answer,
+    refusal,
+    task,
+)
+from backend.gateway.http.bodies import UnsupportedMediaType, media_type, read_body
+from backend.gateway.http.callers import caller_of
+
+_JSON = "application/json"
+_TAKEN = frozenset({_JSON, "application/a2a+json"})
+_GOOD_OUTPUT = frozenset({TEXT, "text/*", "*/*", "text"})
+_LONGEST_WAIT_S = 300.0
+_LONGEST_ID = 200
+_PUBLIC = {"cache-control": "public, max-age=60"}
+_PRIVATE = {"cache-control": "no-store"}
+_NOT_HERE = {
+    "SendStreamingMessage": Fault.UNSUPPORTED_OPERATION,
+    "SubscribeToTask": Fault.UNSUPPORTED_OPERATION,
+    "ListTasks": Fault.UNSUPPORTED_OPERATION,
+    "CreateTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
+    "GetTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
+    "ListTaskPushNotificationConfigs": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
+    "DeleteTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
+    "GetExtendedAgentCard": Fault.EXTENDED_AGENT_CARD_NOT_CONFIGURED,
+}
+"""What the protocol has and the card does not promise."""
+
+T = TypeVar("T")
+
+
+async def card(request: Request) -> Response:
+    """Return an agent's card: a published one to anybody, any other to its own tenant."""
+    agent = request.path_params["agent"]
+    try:
+        return _card(await current().directory.public_card(agent), _PUBLIC)
+    except CardNotFound:
+        return _card(await current().directory.card(await caller_of(request), agent), _PRIVATE)
+
+
+async def only_card(request: Request) -> Response:
+    """Return the published card: the only one, or that of the query's ``agent``."""
+    return _card(await current().directory.public_card(request.query_params.get("agent", "")), _PUBLIC)
+
+
+async def keys(request: Request) -> Response:
+    """Return the public keys of a tenant, by which its cards are verified."""
+    found = await current().directory.keys(request.path_params["tenant"])
+    return Response(found.jwks, media_type="application/jwk-set+json", headers=_PUBLIC)
+
+
+async def call(request: Request) -> Response:
+    """Do one JSON-RPC call. Who may not come in at all gets a problem; what goes wrong inside is the protocol's."""
+    caller = await caller_of(request)
+    # Whoever may run but not read would start what he cannot see.
+    caller.require(Permission.AGENTS_READ)
+    agent = await current().agents.get(caller, request.path_params["agent"])
+    if media_type(request.headers) not in _TAKEN:
+        raise UnsupportedMediaType("The body must be JSON.", hint=f"Send `Content-Type: {_JSON}`.")
+    body = await read_body(request)
+    number: str | int | None = None
+    try:
+        asked = _call(body)
+        number = asked.id
+        _check_version(request.headers.get("a2a-version", ""))
+        content = answer(number, await _do(caller, agent, asked))
+    except Refusal as refused:
+        content = refusal(number, refused)
+    return Response(content, media_type=_JSON, headers=_PRIVATE)
+
+
+def _call(body: bytes) -> Call:
+    try:
+        asked = msgspec.json.decode(body, type=Call)
+    except msgspec.ValidationError as error:
+        raise Refusal(Fault.INVALID_REQUEST, f"This is no JSON-RPC call: {error}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(Fault.PARSE_ERROR, "The body is not JSON.") from error
+    if asked.jsonrpc != "2.0":
+        raise Refusal(Fault.INVALID_REQUEST, "`jsonrpc` must be `2.0`.")
+    return asked
+
+
+def _check_version(version: str) -> None:
+    # A2A: who names no version speaks 0.3.
+    if ".".join(version.split(".")[:2]) != "1.0":
+        raise Refusal(Fault.VERSION_NOT_SUPPORTED, "This speaks A2A 1.0: send the header `A2A-Version: 1.0`.")
+
+
+async def _do(caller: Caller, agent: AgentView, asked: Call) -> dict[str, object]:
+    if asked.method == "SendMessage":
+        return {"task": await _send(caller, agent, _params(asked, SendMessage))}
+    if asked.method == "GetTask":
+        wanted = _params(asked, TaskAsked)
+        return task(await _run(caller, agent, wanted.id), wanted.history_length)
+    if asked.method == "CancelTask":
+        return task(await _cancel(caller, agent, _params(asked, TaskAsked)))
+    fault = _NOT_HERE.get(asked.method, Fault.METHOD_NOT_FOUND)
+    raise Refusal(fault, f"There is no {asked.method[:80]!r} here; the card tells what there is.")
+
+
+def _params(asked: Call, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(asked.params, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(Fault.INVALID_PARAMS, f"The parameters do not fit: {error}.") from error
+
+
+async def _send(caller: Caller, agent: AgentView, wanted: SendMessage) -> dict[str, object]:
+    message, configuration = wanted.message, wanted.configuration
+    text = _text_of(message, configuration.accepted_output_modes)
+    if message.task_id:
+        await _run(caller, agent, message.task_id)
+        raise Refusal(Fault.UNSUPPORTED_OPERATION, "A task takes one message; send the next one with its context.")
+    context = message.context_id or _context(caller, message.message_id)
+    key = f"a2a;{message.message_id}"
+    try:
+        run = await current().agents.run(caller, agent.id, input=text, thread=context, idempotency_key=key)
+    except AgentNotRunning as error:
+        raise Refusal(Fault.UNSUPPORTED_OPERATION, f"{error.message} {error.hint}") from error
+    except (InputInvalid, KeyReused) as error:
+        raise Refusal(Fault.INVALID_PARAMS, error.message) from error
+    if not configuration.return_immediately:
+        run, _ = await current().flows.outcome(caller, run, _LONGEST_WAIT_S)
+    return task(run, configuration.history_length)
+
+
+def _text_of(message: Message, accepted: list[str]) -> str:
+    if message.role != "ROLE_USER":
+        raise Refusal(Fault.INVALID_PARAMS, "A client's message has the role `ROLE_USER`.")
+    if not 1 <= len(message.message_id) <= _LONGEST_ID or not message.message_id.isprintable():
+        raise Refusal(Fault.INVALID_PARAMS, f"A `messageId` has 1 to {_LONGEST_ID} printable characters.")
+    texts = [part.text for part in message.parts if part.text is not None]
+    if len(texts) < len(message.parts):
+        raise Refusal(Fault.CONTENT_TYPE_NOT_SUPPORTED, "Only parts of text are understood.")
+    if accepted and not _GOOD_OUTPUT & set(accepted):
+        raise Refusal(Fault.CONTENT_TYPE_NOT_SUPPORTED, f"Answers are {TEXT}.")
+    return "\n".join(texts)
+
+
+def _context(caller: Caller, message: str) -> str:
+    """Return the context of a message that names none: the same for the same message, as it may be sent again."""
+    return f"ctx_{hashlib.blake2b(f'{caller.subject};{message}'.encode(), digest_size=16).hexdigest()}"
+
+
+async def _run(caller: Caller, agent: AgentView, name: str) -> RunView:
+    try:
+        run = await current().flows.get(caller, name)
+    except RunNotFound as error:
+        raise Refusal(Fault.TASK_NOT_FOUND, f"There is no task {name[:80]!r}.") from error
+    if run.agent != agent.id:
+        raise Refusal(Fault.TASK_NOT_FOUND, f"There is no task {name[:80]!r}.")
+    return run
+
+
+async def _cancel(caller: Caller, agent: AgentView, wanted: TaskAsked) -> RunView:
+    caller.require(Permission.AGENTS_RUN)
+    run = await _run(caller, agent, wanted.id)
+    if run.status in FINISHED:
+        raise Refusal(Fault.TASK_NOT_CANCELABLE, f"The task {run.id!r} is over.")
+    return await current().flows.cancel(caller, run.id)
+
+
+def _card(text: str, headers: dict[str, str]) -> Response:
+    return Response(text.encode(), media_type=_JSON, headers=headers)
