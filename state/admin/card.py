@@ -8,7 +8,7 @@ import reflex as rx
 from backend.app import current
 from backend.domain.directory.views import CardView, FlowView
 from backend.foundation.kernel.caller import Permission
-from backend.foundation.kernel.errors import NotFound, Unavailable
+from backend.foundation.kernel.errors import Unavailable
 from state.admin.discovery import SHAPES, WORDS
 from state.live import RETRY_S
 from state.notices import NO_PROBLEM, Problem, problem_of
@@ -43,7 +43,7 @@ def flows_of(card: CardView) -> list[Flow]:
 class CardState(rx.State):
     """The card of the address; ``phase`` is ``loading``, ``ready`` or ``missing``.
 
-    While the bus is away ``problem`` says so, over what was known before.
+    While the database is away ``problem`` says so, over what was known before.
     """
 
     phase: str = "loading"
@@ -68,7 +68,7 @@ class CardState(rx.State):
                             async with self:
                                 await caller_of(self)
                                 self._show(next((one for one in view.agents if one.agent == self.agent), None))
-                except (NotFound, Unavailable) as error:
+                except Unavailable as error:
                     async with self:
                         self.problem = problem_of(error)
 

@@ -9,7 +9,7 @@ import reflex as rx
 from backend.app import current
 from backend.domain.directory.views import CardView, DirectoryView
 from backend.foundation.kernel.caller import Permission
-from backend.foundation.kernel.errors import NotFound, Unavailable
+from backend.foundation.kernel.errors import Unavailable
 from state.live import RETRY_S
 from state.notices import NO_PROBLEM, Problem, problem_of
 from state.session import caller_of, looks
@@ -58,7 +58,7 @@ def some(names: Sequence[str]) -> str:
 class DiscoveryState(rx.State):
     """The list, as it is now; ``fresh`` are the agents that changed with its last change.
 
-    While the bus is away ``problem`` says so, over what was known before.
+    While the database is away ``problem`` says so, over what was known before.
     """
 
     loaded: bool = False
@@ -79,7 +79,7 @@ class DiscoveryState(rx.State):
                             async with self:
                                 await caller_of(self)
                                 self._show(view)
-                except (NotFound, Unavailable) as error:
+                except Unavailable as error:
                     async with self:
                         self.problem = problem_of(error)
 

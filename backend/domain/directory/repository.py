@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select
+from sqlalchemy import Row, bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,6 +14,9 @@ _CARD = table_of(CardRow)
 _ONE = select(*_CARD.c).where(_CARD.c.tenant == bindparam("of_tenant"), _CARD.c.agent == bindparam("of_agent"))
 # Two who change an agent at once take turns, so that its sequence grows; SQLite has one writer anyway.
 _FOR_CHANGE = _ONE.with_for_update()
+_MARK = select(now_ms().label("now_ms"), func.count(_CARD.c.agent), func.coalesce(func.sum(_CARD.c.sequence), 0)).where(
+    _CARD.c.tenant == bindparam("of_tenant")
+)
 _SEQUENCES = select(_CARD.c.agent, _CARD.c.sequence).where(_CARD.c.tenant == bindparam("of_tenant"))
 _PUBLIC = select(_CARD.c.card).where(_CARD.c.agent == bindparam("of_agent"), _CARD.c.public)
 _ALL_PUBLIC = select(_CARD.c.card).where(_CARD.c.public).limit(2)
@@ -41,6 +44,12 @@ def values(row: Row[Any]) -> dict[str, Any]:
 async def store(session: AsyncSession, row: dict[str, Any]) -> None:
     """Put a card in the place of the one before."""
     await session.execute(_STORE, row)
+
+
+async def mark(session: AsyncSession, tenant: str) -> tuple[int, tuple[int, int]]:
+    """Return the database's clock, and what is another once any of a tenant's cards is: sequences only grow."""
+    now, cards, total = (await session.execute(_MARK, {"of_tenant": tenant})).one()
+    return now, (cards, int(total))
 
 
 async def sequences(session: AsyncSession, tenant: str) -> dict[str, int]:

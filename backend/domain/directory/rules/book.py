@@ -38,13 +38,21 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known of an agent: its card, or no card where that was withdrawn or is ``refused``."""
+    """A card that is believed."""
 
     agent: str
     sequence: int
     kid: str
-    card: dict[str, Any] | None = None
-    mesh: Mesh | None = None
+    card: dict[str, Any]
+    mesh: Mesh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Without:
+    """An agent whose card was withdrawn, or is ``refused``, and from when on."""
+
+    agent: str
+    sequence: int
     refused: bool = False
 
 
@@ -64,7 +72,7 @@ class Book:
     def __init__(self, tenant: str, key: TenantKey) -> None:
         self._tenant = tenant
         self._key = key
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, Known | Without] = {}
 
     def announced(self, data: CardAnnounced, *, now_ms: int) -> bool:
         """Take a card; return whether it is news. Raises `Refused`."""
@@ -92,12 +100,12 @@ class Book:
             raise Refused("bad_signature")
         if not self._is_later(data.agent, data.sequence):
             return False
-        self._keep(Known(agent=data.agent, sequence=data.sequence, kid=self._key.kid))
+        self._keep(Without(agent=data.agent, sequence=data.sequence))
         return True
 
     def without_card(self, agent: str, sequence: int, *, refused: bool = False) -> None:
         """Remember that an agent has no card (any more), or none that is believed, and from when on."""
-        self._keep(Known(agent=agent, sequence=sequence, kid=self._key.kid, refused=refused))
+        self._keep(Without(agent=agent, sequence=sequence, refused=refused))
 
     def forget(self, agent: str) -> None:
         """Know nothing of an agent any more."""
@@ -111,7 +119,7 @@ class Book:
     @property
     def refused(self) -> int:
         """How many agents have a card that is not believed."""
-        return sum(known.refused for known in self._known.values())
+        return sum(isinstance(known, Without) and known.refused for known in self._known.values())
 
     def agents(self) -> set[str]:
         """Return the agents of which anything is known."""
@@ -120,7 +128,7 @@ class Book:
     def cards(self, *, now_ms: int) -> Iterator[Known]:
         """Yield what is believed now: no withdrawn card, and none whose time is over."""
         for known in self._known.values():
-            if known.mesh and known.sequence + known.mesh.valid_seconds * 1_000 >= now_ms:
+            if isinstance(known, Known) and known.sequence + known.mesh.valid_seconds * 1_000 >= now_ms:
                 yield known
 
     def _check_signature(self, card: dict[str, Any]) -> None:
@@ -154,7 +162,7 @@ class Book:
             raise Refused("replayed")
         return sequence > known
 
-    def _keep(self, known: Known) -> None:
+    def _keep(self, known: Known | Without) -> None:
         if known.agent not in self._known and len(self._known) >= MOST_AGENTS:
             raise Refused("too_many")
         self._known[known.agent] = known

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -22,7 +23,9 @@ from backend.foundation.bus.ports import Delivery
 from backend.foundation.bus.service import BusService
 from backend.foundation.events.codec import Undecodable, decode
 from backend.foundation.events.types import CardAnnounced, CardWithdrawn
+from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.caller import Caller, Permission, system_caller
+from backend.foundation.kernel.errors import NotFound, Unavailable
 from backend.foundation.kernel.ids import TenantId
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry import metrics
@@ -37,6 +40,17 @@ _SERVES = "agents"
 _BOOKS = 64
 _QUIET_S = 10.0
 _log = structlog.get_logger("directory")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A tenant whose cards are known here: what its rows were at the last look, and the views made of them."""
+
+    book: Book
+    mark: tuple[int, int] = (-1, -1)
+    views: dict[str, tuple[Known, RoleView, CardView]] = field(
+        default_factory=dict[str, tuple[Known, RoleView, CardView]]
+    )
 
 
 class Directory:
@@ -67,7 +81,7 @@ class Directory:
         self._telemetry = telemetry
         self._keys = Keys(secret, base)
         self._announcer = Announcer(bus, self._keys, keeps_base=keeps_base)
-        self._books: OrderedDict[str, Book] = OrderedDict()
+        self._books: OrderedDict[str, _Open] = OrderedDict()
         self._quiet_until = 0.0
 
     async def announce(self, session: AsyncSession, facts: AgentFacts, *, public: bool | None = None) -> bool:
@@ -89,10 +103,12 @@ class Directory:
     async def agents(self, caller: Caller) -> DirectoryView:
         """Return the tenant's agents by name, those alone whose cards are believed; needs ``agents:read``."""
         caller.require(Permission.AGENTS_READ)
-        book, now_ms = await self._book(caller.tenant)
+        opened, now_ms = await self._read(caller.tenant)
         role = await self._telemetry.role(system_caller(caller.tenant, "directory"), _SERVES)
-        views = [_view(known, mesh, role) for known in book.cards(now_ms=now_ms) if (mesh := known.mesh)]
-        return DirectoryView(agents=tuple(sorted(views, key=lambda one: (one.name, one.agent))), refused=book.refused)
+        views = _views(opened, role, now_ms)
+        return DirectoryView(
+            agents=tuple(sorted(views, key=lambda one: (one.name, one.agent))), refused=opened.book.refused
+        )
 
     async def agent(self, caller: Caller, agent: str) -> CardView:
         """Return one of the tenant's agents by its id; raise `CardNotFound`."""
@@ -102,25 +118,29 @@ class Directory:
         raise CardNotFound(f"There is no card of an agent {agent[:80]!r}.")
 
     async def follow(self, caller: Caller) -> AsyncGenerator[DirectoryView]:
-        """Yield what `agents` returns, at first and whenever it has changed, until it is closed."""
+        """Yield what `agents` returns, at first and whenever it has changed, until it is closed.
+
+        While the bus is away changes are found by looking, a second later; raises `Unavailable` where rows are.
+        """
         caller.require(Permission.AGENTS_READ)
         news = asyncio.Event()
-        async with self._bus.watch(*TYPES) as seen:
-            hearing = asyncio.create_task(self._hear(seen, caller.tenant, news), name="directory-follow")
-            try:
-                shown: DirectoryView | None = None
-                while not hearing.done():
-                    view = await self.agents(caller)
-                    if view != shown:
-                        yield view
-                        shown = view
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_S):
-                            await news.wait()
-                    news.clear()
-                hearing.result()
-            finally:
-                hearing.cancel()
+        hearing = asyncio.create_task(self._listen(caller.tenant, news), name="directory-follow")
+        try:
+            shown: DirectoryView | None = None
+            while not hearing.done():
+                view = await self.agents(caller)
+                if view != shown:
+                    yield view
+                    shown = view
+                with contextlib.suppress(TimeoutError):
+                    # `wait_for` of Python 3.11 may swallow a cancel that comes together with the news.
+                    async with asyncio.timeout(LOOK_S):
+                        await news.wait()
+                news.clear()
+            hearing.result()
+        finally:
+            hearing.cancel()
+            await asyncio.wait([hearing])
 
     async def public_card(self, agent: str = "") -> str:
         """Return the published card of an agent, or the only one of all; anybody may ask. Raises `CardNotFound`."""
@@ -150,11 +170,14 @@ class Directory:
             raise CardNotFound(f"There are no cards of a tenant {tenant[:80]!r}.")
         return KeysView(jwks=msgspec.json.encode({"keys": [self._keys.of(tenant).jwk]}))
 
-    async def _book(self, tenant: TenantId) -> tuple[Book, int]:
-        """Return a tenant's book with all that its rows hold, and the time."""
-        book = self._open(tenant)
+    async def _read(self, tenant: TenantId) -> tuple[_Open, int]:
+        """Return what is known of a tenant, with all that its rows hold, and the time."""
+        opened = self._open(tenant)
+        book = opened.book
         async with self._db.read(tenant) as session:
-            now_ms = await repository.now(session)
+            now_ms, mark = await repository.mark(session, tenant)
+            if mark == opened.mark:
+                return opened, now_ms
             stored = await repository.sequences(session, tenant)
             later = [agent for agent, sequence in stored.items() if sequence > book.sequence(agent)]
             rows = await repository.cards(session, tenant, later) if later else ()
@@ -164,7 +187,8 @@ class Directory:
                 self._enter(book, row, now_ms)
         for agent in book.agents() - stored.keys():
             book.forget(agent)
-        return book, now_ms
+        opened.mark = mark
+        return opened, now_ms
 
     def _enter(self, book: Book, row: Row[Any], now_ms: int) -> None:
         if not row.card:
@@ -177,14 +201,26 @@ class Directory:
             book.without_card(row.agent, row.sequence, refused=True)
             self._refused(row.tenant, row.agent, error.reason)
 
-    def _open(self, tenant: str) -> Book:
-        book = self._books.get(tenant)
-        if book is None:
-            book = self._books[tenant] = Book(tenant, self._keys.of(tenant))
+    def _open(self, tenant: str) -> _Open:
+        opened = self._books.get(tenant)
+        if opened is None:
+            opened = self._books[tenant] = _Open(Book(tenant, self._keys.of(tenant)))
             while len(self._books) > _BOOKS:
                 self._books.popitem(last=False)
         self._books.move_to_end(tenant)
-        return book
+        return opened
+
+    async def _listen(self, tenant: TenantId, news: asyncio.Event) -> None:
+        """Hear the bus for ever; whenever that begins (again), something may have been missed before."""
+        backoff = Backoff()
+        while True:
+            try:
+                async with self._bus.watch(*TYPES) as seen:
+                    news.set()
+                    await self._hear(seen, tenant, news)
+            except (NotFound, Unavailable) as error:
+                _log.info("cards_not_heard", reason=error.message)
+            await backoff.wait()
 
     async def _hear(self, seen: AsyncIterator[Delivery], tenant: TenantId, news: asyncio.Event) -> None:
         async for delivery in seen:
@@ -201,7 +237,7 @@ class Directory:
                 self._refused(tenant, event.data.agent, error.reason)
 
     def _is_news(self, tenant: TenantId, data: CardAnnounced | CardWithdrawn) -> bool:
-        book = self._open(tenant)
+        book = self._open(tenant).book
         if isinstance(data, CardWithdrawn):
             return book.withdrawn(data)
         return book.announced(data, now_ms=time.time_ns() // 1_000_000)
@@ -214,8 +250,22 @@ class Directory:
             _log.warning("card_refused", tenant=tenant, agent=agent[:80], reason=reason)
 
 
-def _view(known: Known, mesh: Mesh, role: RoleView) -> CardView:
-    card = known.card or {}
+def _views(opened: _Open, role: RoleView, now_ms: int) -> list[CardView]:
+    """Return the views of the cards that are believed, those of before where nothing has changed."""
+    views = list[CardView]()
+    role = replace(role, seen_ms=0) if role.alive else role
+    for known in opened.book.cards(now_ms=now_ms):
+        before = opened.views.get(known.agent)
+        if before is None or before[0] is not known or before[1] != role:
+            before = opened.views[known.agent] = (known, role, _view(known, role))
+        views.append(before[2])
+    for agent in opened.views.keys() - {view.agent for view in views}:
+        del opened.views[agent]
+    return views
+
+
+def _view(known: Known, role: RoleView) -> CardView:
+    card, mesh = known.card, known.mesh
     status, since_ms = _liveness(mesh, role)
     return CardView(
         agent=known.agent,
