@@ -91,20 +91,20 @@ class Lookout:
         last, backend, caller = self._last, self.backend, self.caller
         troubles: list[Trouble] = []
 
-        async def ask(part: str, work: Awaitable[T], before: T) -> T:
+        async def ask(part: str, work: Callable[[], Awaitable[T]], before: T) -> T:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    return await work
+                    return await work()
             except Exception as error:  # noqa: BLE001 - a dashboard outlives whatever it looks at, and tells of it
                 troubles.append(trouble_of(part, error, self._patience_s))
                 return before
 
         topics, agents, letters, waiting, parts = await asyncio.gather(
-            ask("Topics", self._topics(), last.topics),
-            ask("Agents", _tuple(backend.agents.list(caller)), last.agents),
-            ask("Dead letters", _tuple(backend.dead_letters.letters(caller, limit=LETTERS)), last.letters),
-            ask("Dead letters", self._waiting_letters(), last.waiting_letters),
-            ask("Health", backend.health.view(caller), None),
+            ask("Topics", self._topics, last.topics),
+            ask("Agents", self._agents, last.agents),
+            ask("Dead letters", self._letters, last.letters),
+            ask("Dead letters", self._waiting_letters, last.waiting_letters),
+            ask("Health", lambda: backend.health.view(caller), None),
         )
         now_ms = time.time_ns() // 1_000_000
         self._last = Snapshot(
@@ -140,6 +140,12 @@ class Lookout:
             consumers=topic.consumers,
         )
 
+    async def _agents(self) -> tuple[AgentView, ...]:
+        return tuple(await self.backend.agents.list(self.caller))
+
+    async def _letters(self) -> tuple[DeadLetterSummary, ...]:
+        return tuple(await self.backend.dead_letters.letters(self.caller, limit=LETTERS))
+
     async def _waiting_letters(self) -> int:
         counts = await self.backend.dead_letters.counts(self.caller)
         return sum(row.count for row in counts if row.status == "WAITING")
@@ -153,7 +159,3 @@ def trouble_of(part: str, error: Exception, patience_s: float = PATIENCE_S) -> T
         return Trouble(part, f"{part} did not come within {patience_s:.0f} s.", _NO_ANSWER)
     # Its words may hold what no screen should show.
     return Trouble(part, f"{part} could not be read ({type(error).__name__}).", _UNEXPECTED)
-
-
-async def _tuple(work: Awaitable[list[T]]) -> tuple[T, ...]:
-    return tuple(await work)
