@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from backend.foundation.events.types import CATALOGUE
 from tests.e2e.conftest import House, check_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -16,7 +17,7 @@ async def test_an_event_is_looked_up_from_the_search_to_what_flows(house: House)
         page = await context.new_page()
         await page.goto("/admin/events")
         rows = page.get_by_role("group", name="Event types").locator("tbody").get_by_role("row")
-        await expect(rows).to_have_count(7)
+        await expect(rows).to_have_count(len(CATALOGUE))
         await page.get_by_label("Search event types").fill("no such word")
         await expect(page.get_by_role("heading", name="No event type fits")).to_be_visible()
         await page.get_by_label("Search event types").fill("message_sent")

@@ -142,7 +142,7 @@ def test_one_look_is_text_or_json(once: Once, valkey_url: str, valkey_namespace:
     done = once("--json", **there)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert [topic["name"] for topic in found["topics"]][:2] == ["aw.agents", "aw.chat"]
+    assert [topic["name"] for topic in found["topics"]][:2] == ["aw.agents", "aw.cards"]
     assert found["topics"][0]["per_s"] == 0
     assert found["agents"][0]["slug"] == "concierge"
     assert (found["dead_letters_waiting"], found["troubles"]) == (0, [])

@@ -24,7 +24,7 @@ from backend.adapters.http import sender as module
 from backend.adapters.http.sender import HttpWebhookSender
 from backend.domain.webhooks.errors import AddressRefused, NotDelivered, WebhookUrlInvalid
 from backend.domain.webhooks.rules.addresses import Allowed, allowed
-from tests.fixtures.receiver import STALL, Receiver, answer
+from tests.fixtures.receiver import STALL, Receiver, answer, ended
 
 pytestmark = pytest.mark.integration
 
@@ -163,7 +163,7 @@ async def test_a_body_that_never_ends_does_not_hold_anybody_up(sender: HttpWebho
         with pytest.raises(NotDelivered, match="within 2 s"):
             await sender.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"")
     finally:
-        server.close()
+        await ended(server)
 
 
 async def test_a_name_that_leads_nowhere_and_a_port_where_nobody_listens_are_told(
@@ -202,7 +202,7 @@ async def test_tls_is_checked_against_the_name_and_not_the_address(
             with pytest.raises(NotDelivered, match="certificate"):
                 await trusting.post(url, {}, b"")
     finally:
-        server.close()
+        await ended(server)
     assert len(receiver.requests) == int(good)
 
 

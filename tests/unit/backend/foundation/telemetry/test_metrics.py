@@ -53,9 +53,11 @@ def test_what_was_never_counted_does_not_travel() -> None:
 def test_other_processes_stand_beside_this_one_and_hostile_labels_cannot_break_the_page() -> None:
     """API-2."""
     metrics.RUNS.labels("SUCCEEDED").inc()
-    others = {"worker": {"autoweave_runs": [("_total", {"status": 'x"\n# HELP'}, 7.0)], "unknown": [("", {}, 1.0)]}}
+    others = {
+        "worker": {"autoweave_runs": [("_total", {"status": 'x"\n# HELP'}, 7.0)], "never_heard_of": [("", {}, 1.0)]}
+    }
     page = metrics.exposition("web", others).decode()
     (runs,) = [family for family in text_string_to_metric_families(page) if family.name == "autoweave_runs"]
     assert {sample.labels["process"] for sample in runs.samples} == {"web", "worker"}
     assert [sample.value for sample in runs.samples if sample.labels["process"] == "worker"] == [7.0]
-    assert "unknown" not in page
+    assert "never_heard_of" not in page
