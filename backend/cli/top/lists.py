@@ -255,7 +255,7 @@ LISTINGS = (
             Column("Name", 12, share=1),
         ),
         rows=_agents,
-        empty="There are no agents. Make one in Studio.",
+        empty="There are no agents in this workspace.",
         opens="Facts",
     ),
     Listing(
