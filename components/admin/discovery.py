@@ -7,7 +7,7 @@ import reflex as rx
 from components.basics.controls import icon, link, note
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton, status, trouble
-from components.basics.tables import table
+from components.basics.tables import opens, table
 from state.admin.discovery import PATH, DiscoveryState
 
 COLUMNS = ("Agent", "Status", "Since", "Skills", "Listens to", "Card")
@@ -75,12 +75,7 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         rx.el.span(line.skills, class_name="small", dir="auto"),
         rx.el.span(line.topics, class_name="mono small"),
         rx.cond(line.public, rx.el.span("Public", class_name="tag"), rx.el.span("Workspace", class_name="soft small")),
-        link(
-            "Open",
-            to=rx.Var.create(PATH + "/") + line.agent,
-            class_name="button quiet",
-            aria_label=rx.Var.create("Open ") + line.name,
-        ),
+        opens(PATH, line.agent, name=line.name),
     ]
 
 

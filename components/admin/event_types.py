@@ -7,7 +7,7 @@ import reflex as rx
 from components.basics.controls import icon, link
 from components.basics.filters import choice, names, search_box, toolbar
 from components.basics.places import empty, loading, section, skeleton
-from components.basics.tables import table
+from components.basics.tables import opens, table
 from state.admin.event_types import PATH, EventTypesState
 
 COLUMNS = ("Event", "Topic", "Sent by", "Handled by")
@@ -58,18 +58,13 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         rx.el.span(line.summary, class_name="soft small"),
         class_name="what",
     )
-    opens = link(
-        "Open",
-        to=rx.Var.create(PATH + "/") + line.name,
-        class_name="button quiet",
-        aria_label=rx.Var.create("Open ") + line.name,
-    )
+    leads = opens(PATH, line.name, name=line.name)
     return [
         what,
         rx.el.span(line.topic, class_name="mono"),
         rx.el.span(line.sent_by, class_name="mono"),
         rx.el.span(line.handled_by, class_name="mono"),
-        opens,
+        leads,
     ]
 
 

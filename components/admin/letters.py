@@ -10,7 +10,7 @@ from components.basics.filters import choice, names, options, toolbar
 from components.basics.layers import dialog
 from components.basics.live import relative_time
 from components.basics.places import empty, loading, skeleton, status
-from components.basics.tables import Picks, table
+from components.basics.tables import Picks, opens, table
 from state.admin.chosen import ChosenState
 from state.admin.letters import ALL, MOST, PATH, RATES, STATUSES, LettersState
 
@@ -90,12 +90,7 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         rx.el.span(line.consumer, class_name="mono"),
         relative_time(ms=line.created_ms),
         rx.el.span(line.attempts, class_name="number"),
-        link(
-            "Open",
-            to=rx.Var.create(PATH + "/") + line.id.to_string(),
-            class_name="button quiet",
-            aria_label=rx.Var.create("Open ") + line.type,
-        ),
+        opens(PATH, line.id.to_string(), name=line.type),
     ]
 
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import link
 from components.basics.places import loading, skeleton, status, trouble
-from components.basics.tables import table
+from components.basics.tables import opens, table
 from state.admin.topics import PATH, TopicsState
 from state.session import SessionState
 
@@ -34,12 +33,7 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         rx.el.span(line.types, class_name="soft small"),
         class_name="what",
     )
-    opens = link(
-        "Open",
-        to=rx.Var.create(PATH + "/") + line.name,
-        class_name="button quiet",
-        aria_label=rx.Var.create("Open ") + line.name,
-    )
+    leads = opens(PATH, line.name, name=line.name)
     return [
         what,
         rx.el.span(line.consumers, class_name="mono"),
@@ -47,7 +41,7 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         rx.el.span(line.written, class_name="number"),
         rx.el.span(line.rate, class_name="number"),
         rx.cond(line.behind, status("attention", line.lag), rx.el.span(line.lag, class_name="number")),
-        rx.cond(SessionState.permissions.contains("bus:read"), opens, rx.fragment()),
+        rx.cond(SessionState.permissions.contains("bus:read"), leads, rx.fragment()),
     ]
 
 

@@ -8,7 +8,7 @@ from components.basics.controls import button, field, icon, link, note
 from components.basics.layers import dialog
 from components.basics.live import copy_button, relative_time
 from components.basics.places import empty, loading, skeleton, status
-from components.basics.tables import table
+from components.basics.tables import opens, table
 from state.admin.webhooks import PATH, TYPE, WebhooksState
 
 COLUMNS = ("Address", "Status", "Last delivered", "Failures", "Waiting")
@@ -87,12 +87,7 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         relative_time(ms=line.succeeded_ms),
         rx.el.span(line.failures, class_name="number"),
         rx.el.span(line.waiting, class_name="number"),
-        link(
-            "Open",
-            to=rx.Var.create(PATH + "/") + line.id,
-            class_name="button quiet",
-            aria_label=rx.Var.create("Open ") + line.url,
-        ),
+        opens(PATH, line.id, name=line.url),
     ]
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import reflex as rx
 
+from components.basics.controls import link
+
 Cell = rx.Component | rx.Var[Any] | str
 
 
@@ -58,4 +60,14 @@ def table(
         tab_index=0,
         role="group",
         aria_label=label,
+    )
+
+
+def opens(path: str, part: rx.Var[Any], *, name: rx.Var[Any]) -> rx.Component:
+    """The link of a row to its own page below ``path``; ``name`` is what a screen reader says it opens."""
+    return link(
+        "Open",
+        to=rx.Var.create(f"{path}/") + part,
+        class_name="button quiet",
+        aria_label=rx.Var.create("Open ") + name,
     )
