@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 SCRIPTS = (
-    "runs", "dbos", "first_token", "start", "idle", "lighthouse", "bus_embedded", "bus_kafka", "relay", "sandbox",
-    "telemetry",
+    "runs", "dbos", "agents", "first_token", "start", "idle", "lighthouse", "bus_embedded", "bus_kafka", "mesh", "hop",
+    "relay", "sandbox", "telemetry",
 )  # fmt: skip
 
 

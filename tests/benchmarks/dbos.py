@@ -8,27 +8,19 @@ turn and output, with a door, a key, a budget, a trace and two processes besides
 
 import argparse
 import asyncio
-import hashlib
 import json
-import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.benchmarks.peers.environment import PEERS, peer_python, peer_version
 from tests.benchmarks.runs import measure
 from tests.benchmarks.stand import family, model_at, standing, tell
 from tests.fixtures.model_stub import run_stub
 from tests.fixtures.postgres import PostgresServer, run_postgres
-from tests.fixtures.processes import ROOT
-
-_PEERS = Path(__file__).parent / "peers"
-_LOCK = _PEERS / "dbos.txt"
-_ENVIRONMENT = ROOT / ".tools" / "bench-dbos"
-_UV = ROOT / ".tools" / "uv" / "bin" / "uv"
 
 
 def main() -> None:
@@ -36,13 +28,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure DBOS and the engine.")
     parser.add_argument("--seconds", type=float, default=10.0)
     seconds: float = parser.parse_args().seconds
-    python = _environment()
+    python = peer_python("dbos")
     with tempfile.TemporaryDirectory(prefix="aw-bench-") as folder:
         place = Path(folder)
         sqlite = _pair(python, place / "sqlite", f"sqlite:///{place}/dbos.db", {}, seconds)
         with run_postgres(durable=True) as server:
             postgresql = _on_postgresql(python, place / "postgresql", server, seconds)
-    tell("dbos", {"dbos": _version(), "sqlite": sqlite, "postgresql": postgresql})
+    tell("dbos", {"dbos": peer_version("dbos"), "sqlite": sqlite, "postgresql": postgresql})
 
 
 def _on_postgresql(python: Path, folder: Path, server: PostgresServer, seconds: float) -> dict[str, object]:
@@ -68,28 +60,11 @@ def _pair(python: Path, folder: Path, url: str, variables: dict[str, str], secon
 
 
 def _dbos(python: Path, url: str, seconds: float) -> dict[str, Any]:
-    command = [python, _PEERS / "dbos_runs.py", url, str(seconds)]
+    command = [python, PEERS / "dbos_runs.py", url, str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"DBOS failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _environment() -> Path:
-    """Return the Python that has DBOS; make its environment where there is none of these very versions."""
-    wanted = hashlib.sha256(_LOCK.read_bytes()).hexdigest()
-    python, mark = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / "made-by"
-    if not mark.exists() or mark.read_text() != wanted:
-        shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
-        subprocess.run([_UV, "venv", "--quiet", "--python", sys.executable, _ENVIRONMENT], check=True)
-        install = [_UV, "pip", "install", "--quiet", "--require-hashes", "--python", python, "-r", _LOCK]
-        subprocess.run(install, check=True)
-        mark.write_text(wanted)
-    return python
-
-
-def _version() -> str:
-    return next(line for line in _LOCK.read_text().splitlines() if line.startswith("dbos==")).split()[0]
 
 
 def _cpu(server: PostgresServer) -> float:

@@ -64,7 +64,8 @@ async def _measure(stand: Stand, tabs: int, pages: int, agents: int, seconds: fl
         chats = await _chats(backend, stand, tabs)
     figures: dict[str, Any] = {"nobody": await _rest(stand, min(seconds, _WITHOUT_SOCKETS_S))}
     async with open_backend(load({"data": str(stand.app.data)}), roles=()) as backend:
-        await _add_agents(backend, agents)
+        tenant = await backend.identity.create_tenant("Idle", "idle@example.org", _PASSWORD)
+        await add_agents(backend, tenant, agents)
     figures["agents_idle"] = await _rest(stand, min(seconds, _WITHOUT_SOCKETS_S))
     async with async_playwright() as playwright, AsyncExitStack() as streams:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=list(BROWSER_ARGUMENTS))
@@ -123,9 +124,8 @@ async def _answered(backend: Backend, caller: Caller, chat: ThreadId) -> bool:
     return len(view.turns) > 1 and not view.active_status
 
 
-async def _add_agents(backend: Backend, agents: int) -> None:
-    """Give a tenant of its own that many agents like the starter's, which is one: nothing asks them anything."""
-    tenant = await backend.identity.create_tenant("Idle", "idle@example.org", _PASSWORD)
+async def add_agents(backend: Backend, tenant: TenantId, agents: int) -> None:
+    """Give a tenant that many agents like the starter's, which is one."""
     async with backend.database.write(tenant) as session:
         for number in range(1, agents):
             agent = AgentId(new_id("agt"))

@@ -34,7 +34,7 @@ class Stand:
     Attributes:
         app: the processes; ``url`` is where they answer.
         cookies: of the administrator's browser.
-        key: an API key that may read and run agents.
+        key: an API key that may read and run agents and publish events.
         ready_s: seconds from the command to "ready", on an empty data folder.
     """
 
@@ -96,7 +96,7 @@ def _set_up(app: RunningApp) -> dict[str, str]:
 
 def _key(app: RunningApp) -> str:
     command = [sys.executable, "-m", "backend", "key", "create", "--name", "bench"]
-    command += ["--scopes", "agents:read,agents:run", "--json"]
+    command += ["--scopes", "agents:read,agents:run,events:publish", "--json"]
     environment = {**os.environ, "AUTOWEAVE_DATA": str(app.data)} | app.variables
     made = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=Path.cwd())
     if made.returncode:
