@@ -14,6 +14,7 @@ from sqlalchemy import (
     RowMapping,
     String,
     bindparam,
+    case,
     cast,
     delete,
     event,
@@ -50,6 +51,8 @@ LETTER_COLUMNS = (
 """What a list of dead letters shows."""
 
 _OUTBOX_ROWS = "bus_outbox"
+_SMALL_CHARACTERS = 16 * 1024
+_SMALL_VALUE = case((func.length(OUTBOX.c.value) <= _SMALL_CHARACTERS, OUTBOX.c.value)).label("value")
 
 EventKey = tuple[str, str]
 """A tenant, and an event's source with its id."""
@@ -121,7 +124,10 @@ async def seen(session: AsyncSession, consumer: str) -> int:
 async def unsent(
     session: AsyncSession, *, shard: int, shards: int, blocked: Sequence[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Return outbox rows that wait, by id, without those of blocked keys: ``id, topic, key, headers, value``."""
+    """Return outbox rows that wait, by id, without those of blocked keys: ``id, topic, key, headers, value``.
+
+    ``value`` is ``None`` where it is large, so that many rows can be read at once: ask `values_of` for those.
+    """
     statement = _unsent(session.get_bind().dialect.name, shard, shards, limit)
     return (await session.execute(statement, {"items": _json(blocked)})).all()
 
@@ -129,12 +135,18 @@ async def unsent(
 @cache
 def _unsent(dialect: str, shard: int, shards: int, limit: int) -> Executable:
     statement = (
-        select(OUTBOX.c.id, OUTBOX.c.topic, OUTBOX.c.key, OUTBOX.c.headers, OUTBOX.c.value)
+        select(OUTBOX.c.id, OUTBOX.c.topic, OUTBOX.c.key, OUTBOX.c.headers, _SMALL_VALUE)
         .where(OUTBOX.c.sent_ms.is_(None), OUTBOX.c.key.not_in(select(_values(dialect))))
         .order_by(OUTBOX.c.id)
         .limit(limit)
     )
     return statement if shards == 1 else statement.where(OUTBOX.c.slot % SLOTS % shards == shard)
+
+
+async def values_of(session: AsyncSession, ids: Sequence[int]) -> dict[int, str]:
+    """Return the values of outbox rows by id, whatever their size; a row that is gone is left out."""
+    found = await session.execute(select(OUTBOX.c.id, OUTBOX.c.value).where(OUTBOX.c.id.in_(ids)))
+    return {row[0]: row[1] for row in found}
 
 
 async def mark_sent(session: AsyncSession, lease: str, epoch: int, ids: Sequence[int]) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -72,3 +73,15 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
     return isinstance(error, Unavailable)
+
+
+def parts(large: Sequence[bool], *, most: int, most_large: int) -> Iterator[slice]:
+    """Divide a sequence, keeping its order: each part has at most so many, and at most so many large ones of them."""
+    first = heavy = 0
+    for at, is_large in enumerate(large):
+        if at - first == most or (is_large and heavy == most_large):
+            yield slice(first, at)
+            first, heavy = at, 0
+        heavy += is_large
+    if first < len(large):
+        yield slice(first, len(large))

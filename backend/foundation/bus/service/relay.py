@@ -9,15 +9,16 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
 
 from backend.foundation.bus import repository
 from backend.foundation.bus.ports import Bus, Delivery, Message, Partition
-from backend.foundation.bus.rules import wait_s
+from backend.foundation.bus.rules import parts, wait_s
 from backend.foundation.bus.service.cleaning import KEEP_SENT_MS, clean_forever
 from backend.foundation.bus.service.lease import ShardLease
 from backend.foundation.bus.service.work import dead_letter
@@ -32,7 +33,8 @@ from backend.foundation.telemetry.metrics import BUS_OUTBOX, BUS_PUBLISHED
 
 log = get_logger("bus")
 
-_BATCH = 500
+_READ, _BATCH, _LARGE = 2_000, 500, 8
+"""So many events are read at once, and sent at once; of large ones fewer, as a batch is held in memory."""
 _POLL_S = 1.0
 _STANDBY_S = 2.0
 _FINISH_S = 5.0
@@ -50,6 +52,29 @@ class _Blocked:
 
     attempts: int
     until: float
+
+
+class _Pass:
+    """One reading of the outbox on its way: what is sent is marked, a transaction at a time, while the next goes out.
+
+    Attributes:
+        refused: keys whose event was refused meanwhile: those behind it wait with it.
+    """
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self._marking: asyncio.Task[None] | None = None
+
+    async def mark(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin to mark, once what was begun before is done."""
+        await self.marked()
+        self._marking = asyncio.create_task(work(), name="bus-mark")
+
+    async def marked(self) -> None:
+        """Wait until all is marked that was begun; raise what it raised."""
+        if self._marking is not None:
+            task, self._marking = self._marking, None
+            await task
 
 
 class Relay:
@@ -198,20 +223,50 @@ class Relay:
         blocked = [key for key, state in self._blocked.items() if state.until > now]
         async with self._db.system_read() as session:
             rows = await repository.unsent(
-                session, shard=self._shard, shards=self._shards, blocked=blocked, limit=_BATCH
+                session, shard=self._shard, shards=self._shards, blocked=blocked, limit=_READ
             )
-        if not rows:
-            return False
-        messages = [Message(topic, key, headers, value.encode()) for _, topic, key, headers, value in rows]
+        under_way = _Pass()
+        try:
+            for part in parts([row.value is None for row in rows], most=_BATCH, most_large=_LARGE):
+                if not await self._relay_part(rows[part], under_way):
+                    return True
+        finally:
+            await under_way.marked()
+        return len(rows) == _READ
+
+    async def _relay_part(self, part: Sequence[Row[Any]], under_way: _Pass) -> bool:
+        """Publish a part of what was read, while the one before it is marked; False asks to read anew."""
+        refused = under_way.refused
+        rows = [row for row in part if row.key not in refused] if refused else part
+        messages = await self._messages(rows)
         hit("bus.publish.before")
         results = await self._publish(messages)
         hit("bus.publish.after")
         gone = {message.topic for message, error in zip(messages, results, strict=True) if isinstance(error, NotFound)}
         if made := [topic for topic in sorted(gone) if await self._made_again(topic)]:
+            await under_way.marked()
             await self._send_again_to(made)
-            return True
-        await self._record(rows, messages, results)
-        return len(rows) == _BATCH
+            return False
+        sent, dead, down = self._judge(rows, messages, results, refused)
+        if sent:
+            await under_way.mark(partial(self._mark, sent, dead))
+        self._count(messages, results)
+        if down is not None:
+            raise down
+        return True
+
+    async def _messages(self, rows: Sequence[Row[Any]]) -> list[Message]:
+        large = [row.id for row in rows if row.value is None]
+        values: Mapping[int, str] = {}
+        if large:
+            async with self._db.system_read() as session:
+                values = await repository.values_of(session, large)
+            if len(values) < len(large):
+                raise Fenced("Another relay has sent what this one read, and it is cleaned away.")
+        return [
+            Message(topic, key, headers, (values[id_] if value is None else value).encode())
+            for id_, topic, key, headers, value in rows
+        ]
 
     async def _publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         try:
@@ -223,9 +278,14 @@ class Relay:
             self._down_since = self._down_since or time.monotonic()
         return results
 
-    async def _record(
-        self, rows: Sequence[Row[Any]], messages: Sequence[Message], results: Sequence[Exception | None]
-    ) -> None:
+    def _judge(
+        self,
+        rows: Sequence[Row[Any]],
+        messages: Sequence[Message],
+        results: Sequence[Exception | None],
+        refused: set[str],
+    ) -> tuple[list[int], list[dict[str, Any]], Unavailable | None]:
+        """Return the ids of rows that need not be sent any more, those given up among them, and whether it is down."""
         sent: list[int] = []
         dead: list[dict[str, Any]] = []
         down: Unavailable | None = None
@@ -241,16 +301,17 @@ class Relay:
                 dead.append(dead_letter("relay", delivery, None, error, _MOST_ATTEMPTS))
                 sent.append(row.id)
                 del self._blocked[row.key]
-        if sent:
-            async with self._db.system_write() as session:
-                if dead:
-                    await repository.insert_dead(session, dead)
-                if not await repository.mark_sent(session, self._lease.name, self._lease.epoch, sent):
-                    raise Fenced("Another relay serves this shard now.")
-            hit("bus.sent.after")
-        self._count(messages, results)
-        if down is not None:
-            raise down
+            else:
+                refused.add(row.key)
+        return sent, dead, down
+
+    async def _mark(self, sent: Sequence[int], dead: Sequence[dict[str, Any]]) -> None:
+        async with self._db.system_write() as session:
+            if dead:
+                await repository.insert_dead(session, dead)
+            if not await repository.mark_sent(session, self._lease.name, self._lease.epoch, sent):
+                raise Fenced("Another relay serves this shard now.")
+        hit("bus.sent.after")
 
     def _refused(self, key: str, error: Exception) -> int:
         if len(self._blocked) >= _MOST_BLOCKED:

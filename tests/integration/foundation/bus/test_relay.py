@@ -17,6 +17,7 @@ from backend.foundation.bus.ports import Message
 from backend.foundation.bus.service import BusService, DeadLetters
 from backend.foundation.bus.service.lease import ShardLease
 from backend.foundation.events import codec
+from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Unavailable
@@ -103,6 +104,47 @@ async def test_a_refused_event_holds_up_its_key_only_and_is_sent_before_what_fol
         await until(lambda: broker.written == ["good0", "good1", "good2"])
         broker.refused = set()
         await until(lambda: broker.written[3:] == ["bad0", "bad1", "bad2"])
+    assert await unsent(database) == 0
+
+
+async def test_an_event_that_is_refused_once_holds_up_those_of_its_key_that_were_read_with_it(
+    services: ServiceFactory, valkey_url: str, valkey_namespace: str, database: SqlDatabase
+) -> None:
+    """BUS-5: more is read at once than is sent at once, and the broker may have changed its mind in between."""
+
+    class RefusesOnce(FaultyBus):
+        async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+            results = await super().publish(messages)
+            self.refused = set()
+            return results
+
+    broker = RefusesOnce(valkey_url, namespace=valkey_namespace)
+    bus = await services(broker=broker)
+    broker.refused = {"bad"}
+    keys = ["bad" if number in {0, 600, 1_100} else f"good-{number % 7}-" for number in range(1_200)]
+    await publish(bus, database, *(start_run(number, key=key) for number, key in enumerate(keys)))
+    async with relaying(bus):
+        await until(lambda: len(broker.written) == len(keys))
+    assert [each for each in broker.written if each.startswith("bad")] == ["bad0", "bad600", "bad1100"]
+    assert await unsent(database) == 0
+
+
+async def test_large_events_go_out_in_order_among_small_ones(
+    services: ServiceFactory, broker: FaultyBus, database: SqlDatabase
+) -> None:
+    """BUS-5: what is large is read apart, so that a batch of it does not fill the memory."""
+    bus = await services(broker=broker)
+
+    def event(number: int) -> Event:
+        data = StartRun(agent="a", input=("é" * 300_000 if number % 3 == 0 else "") + f"#{number}")
+        return Event(type=START, tenant=TENANT, key=f"k{number % 2}", source="/test", data=data)
+
+    await publish(bus, database, *map(event, range(40)))
+    async with relaying(bus):
+        await until(lambda: len(broker.written) == 40)
+    for key in ("k0", "k1"):
+        numbers = [int(each.rpartition("#")[2]) for each in broker.written if each.startswith(key)]
+        assert numbers == list(range(int(key[1]), 40, 2))
     assert await unsent(database) == 0
 
 
