@@ -227,7 +227,11 @@ class Relay:
             )
         under_way = _Pass()
         try:
+            epoch = self._lease.epoch
             for part in parts([row.value is None for row in rows], most=_BATCH, most_large=_LARGE):
+                # Where the database is slow, a pass may take longer than the lease is given for.
+                if not await self._lease.hold() or self._lease.epoch != epoch:
+                    raise Fenced("Another relay had this shard meanwhile.")
                 if not await self._relay_part(rows[part], under_way):
                     return True
         finally:
