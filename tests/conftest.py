@@ -15,6 +15,7 @@ _TOPICS = (
     "app",
     "clock",
     "receiver",
+    "mesh",
 )
 
 pytest_plugins = [

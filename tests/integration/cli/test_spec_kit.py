@@ -12,14 +12,12 @@ import psutil
 import pytest
 import redis
 
-from backend.cli.kit.checking import load
-from backend.cli.kit.project import project, sample
-from backend.cli.kit.writing import write
+from backend.cli.kit.project import sample
 from tests.fixtures.asyncapi import judged
 from tests.fixtures.buf import buf
 from tests.fixtures.js_checks import NODE
 from tests.fixtures.kafka import Broker
-from tests.fixtures.mesh import Mesh, Provider, run_mesh
+from tests.fixtures.mesh import Mesh, Provider, generated, run_mesh
 from tests.fixtures.processes import ROOT, until
 
 pytestmark = pytest.mark.integration
@@ -28,21 +26,9 @@ WIDE = ROOT / "tests" / "unit" / "backend" / "cli" / "kit" / "wide.yaml"
 SOON_S = 60.0
 
 
-def generated(text: str, folder: Path) -> Path:
-    mesh, findings = load(text.encode())
-    assert mesh is not None, findings
-    write(project(mesh), folder)
-    return folder
-
-
 def run(folder: Path, *command: str | Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-
-
-@pytest.fixture(scope="module")
-def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return generated(sample(), tmp_path_factory.mktemp("kit"))
 
 
 @pytest.fixture
@@ -67,14 +53,14 @@ def test_generated_code_needs_no_formatter_and_no_excuse(text: Any, tmp_path: Pa
 
 
 @pytest.mark.timeout(300)
-def test_generated_code_passes_its_own_tests(project_folder: Path) -> None:
-    run(project_folder, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+def test_generated_code_passes_its_own_tests(mesh_project: Path) -> None:
+    run(mesh_project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
 def test_the_model_decides_the_rule_steps_in_and_poison_is_put_aside(
-    project_folder: Path, provider: Provider, tmp_path: Path
+    mesh_project: Path, provider: Provider, tmp_path: Path
 ) -> None:
-    with run_mesh(project_folder, tmp_path, MODEL_URL=provider.url, MODEL_NAME="stub", ATTEMPTS="2") as mesh:
+    with run_mesh(mesh_project, tmp_path, MODEL_URL=provider.url, MODEL_NAME="stub", ATTEMPTS="2") as mesh:
         provider.answer = {"accepted": True, "reason": "Tea is what we sell."}
         placed = mesh.post({"item": "Green tea", "quantity": 2, "amount": 19.8})
         decision = mesh.decision(placed)
@@ -88,7 +74,7 @@ def test_the_model_decides_the_rule_steps_in_and_poison_is_put_aside(
         decision = mesh.decision(mesh.post({"item": "Tea", "quantity": 1, "amount": 1}))
         assert (decision["accepted"], decision["decided_by"]) == (False, "rule")
         _poison_and_replay(mesh)
-        _a_changed_document_is_told(mesh, project_folder)
+        _a_changed_document_is_told(mesh, mesh_project)
 
 
 def _poison_and_replay(mesh: Mesh) -> None:
@@ -129,14 +115,14 @@ def _a_changed_document_is_told(mesh: Mesh, folder: Path) -> None:
 @pytest.mark.parametrize("bus", ["valkey", "kafka"])
 @pytest.mark.timeout(300)
 def test_killing_an_agent_in_the_middle_loses_and_doubles_nothing(
-    bus: str, project_folder: Path, provider: Provider, tmp_path: Path, request: pytest.FixtureRequest
+    bus: str, mesh_project: Path, provider: Provider, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     settings = {"MODEL_URL": provider.url, "MODEL_NAME": "stub"}
     if bus == "kafka":
         broker: Broker = request.getfixturevalue("kafka_broker")
         settings |= {"BUS_URL": broker.url, "BUS_PREFIX": request.getfixturevalue("kafka_namespace")}
     provider.answer = {"accepted": True, "reason": "Yes."}
-    with run_mesh(project_folder, tmp_path, **settings) as mesh:
+    with run_mesh(mesh_project, tmp_path, **settings) as mesh:
         before = mesh.post({"item": "Tea", "quantity": 1, "amount": 1})
         assert mesh.decision(before)["decided_by"] == "model"
         provider.hold()
@@ -162,12 +148,12 @@ def test_killing_an_agent_in_the_middle_loses_and_doubles_nothing(
 
 @pytest.mark.timeout(300)
 def test_processes_that_share_an_agent_lose_nothing_when_one_comes_or_goes(
-    project_folder: Path, tmp_path: Path, kafka_broker: Broker, kafka_namespace: str
+    mesh_project: Path, tmp_path: Path, kafka_broker: Broker, kafka_namespace: str
 ) -> None:
     """What was read while partitions changed hands was passed over once: each change reads from what is committed."""
     with ExitStack() as stack:
         settings = {"BUS_URL": kafka_broker.url, "BUS_PREFIX": kafka_namespace}
-        mesh = stack.enter_context(run_mesh(project_folder, tmp_path, **settings))
+        mesh = stack.enter_context(run_mesh(mesh_project, tmp_path, **settings))
         others: list[subprocess.Popen[bytes]] = []
 
         def another() -> None:
@@ -195,8 +181,8 @@ def test_processes_that_share_an_agent_lose_nothing_when_one_comes_or_goes(
         assert {len(mesh.story(order)["events"]) for order in orders} == {2}
 
 
-def test_the_door_says_when_the_bus_is_away_and_goes_on_when_it_is_back(project_folder: Path, tmp_path: Path) -> None:
-    with run_mesh(project_folder, tmp_path) as mesh:
+def test_the_door_says_when_the_bus_is_away_and_goes_on_when_it_is_back(mesh_project: Path, tmp_path: Path) -> None:
+    with run_mesh(mesh_project, tmp_path) as mesh:
         first = mesh.post({"item": "Tea", "quantity": 1, "amount": 1})
         assert mesh.decision(first)["decided_by"] == "rule"
         valkey = next(child for child in mesh.children if "valkey" in child.name())
