@@ -89,18 +89,43 @@ def worker_code(mesh: Mesh, agent: Agent) -> str:
 
 def compose_services(mesh: Mesh) -> str:
     """Return the services of Docker Compose for the mesh's own processes."""
-    services: list[str] = []
-    if mesh.of_kind(Kind.PRODUCER):
-        services.append(
-            '  api:\n    <<: *mesh\n    command: ["api"]\n    ports: ["${PORT:-8080}:8080"]\n'
-            "    environment: {<<: *environment, HOST: 0.0.0.0, PORT: 8080}\n    volumes: [door:/app/data]\n"
-        )
-    services += [
-        f'  {agent.name}:\n    <<: *mesh\n    command: ["run", "{agent.name}"]\n'
-        for agent in mesh.agents.values()
-        if agent.kind is not Kind.PRODUCER
-    ]
+    services = [_COMPOSED_DOOR] if mesh.of_kind(Kind.PRODUCER) else []
+    for agent in mesh.agents.values():
+        if agent.kind is not Kind.PRODUCER:
+            service = f'  {agent.name}:\n    <<: *mesh\n    command: ["run", "{agent.name}"]\n'
+            if agent.kind is Kind.DISCOVERY:
+                # The document of the image never changes, and what it has told is to outlive the container.
+                service += f"    volumes: [{_volume(agent)}:/app/data, ./asyncapi:/app/asyncapi:ro]\n"
+            services.append(service)
     return "\n".join(services)
+
+
+def compose_volumes(mesh: Mesh) -> str:
+    """Return the volumes of Docker Compose for the mesh's own processes."""
+    doors = ["door"] if mesh.of_kind(Kind.PRODUCER) else []
+    return "\n".join(f"  {name}:" for name in [*doors, *map(_volume, mesh.of_kind(Kind.DISCOVERY))])
+
+
+_COMPOSED_DOOR = """\
+  api:
+    <<: *mesh
+    command: ["api"]
+    # Reached from this machine alone: the door asks nobody who he is.
+    ports: ["127.0.0.1:${PORT:-8080}:8080"]
+    environment: {<<: *environment, HOST: 0.0.0.0, PORT: 8080}
+    volumes: [door:/app/data]
+    healthcheck:
+      test: ["CMD", "python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/ready', timeout=5)"]
+      interval: 10s
+      timeout: 10s
+      retries: 6
+      start_period: 20s
+"""
+
+
+def _volume(agent: Agent) -> str:
+    # No agent has a hyphen in its name, so that no other volume is called so.
+    return f"{agent.name}-data"
 
 
 def _body(mesh: Mesh, agent: Agent) -> str:

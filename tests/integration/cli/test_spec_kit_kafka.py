@@ -14,7 +14,8 @@ import redis
 
 from tests.fixtures.kafka import Broker
 from tests.fixtures.kafka_doors import KEY_PASSWORD, PASSWORD, USERNAME
-from tests.fixtures.mesh import PACKAGE, bare_environment, run_mesh
+from tests.fixtures.mesh import PACKAGE, bare_environment, decided, run_mesh, run_parts
+from tests.fixtures.processes import free_port
 from tests.fixtures.valkey import PrivateValkey
 
 pytestmark = pytest.mark.integration
@@ -56,27 +57,41 @@ def outdated(broker: Broker) -> dict[str, str]:
     return {"BUS_URL": broker.outdated_url, "BUS_CA_FILE": str(broker.papers.authority)}
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        by_password("secure_url", "PLAIN"),
-        by_password("secure_url", "SCRAM-SHA-512"),
-        by_certificate("locked", BUS_KEY_PASSWORD=KEY_PASSWORD),
-    ],
-    ids=["PLAIN", "SCRAM", "certificate"],
-)
 @pytest.mark.timeout(180)
-def test_an_order_is_decided_on_a_kafka_that_asks_who_comes(
-    way: Way, mesh_project: Path, tmp_path: Path, kafka_broker: Broker, kafka_namespace: str
+def test_an_order_is_decided_on_a_kafka_that_asks_for_a_user(
+    mesh_project: Path, tmp_path: Path, kafka_broker: Broker, kafka_namespace: str
 ) -> None:
-    with run_mesh(mesh_project, tmp_path, BUS_PREFIX=kafka_namespace, **way(kafka_broker)) as mesh:
+    way = by_password("secure_url", "SCRAM-SHA-512")(kafka_broker)
+    with run_mesh(mesh_project, tmp_path, BUS_PREFIX=kafka_namespace, **way) as mesh:
         placed = mesh.post({"item": "Green tea", "quantity": 2, "amount": 19.8})
         assert mesh.decision(placed)["decided_by"] == "rule"
         assert mesh.command("dead", "reviewer") == "reviewer has given up nothing.\n"
-    printed = (tmp_path / "printed").read_text()
+    _nothing_odd_was_printed(tmp_path / "printed")
+
+
+def _nothing_odd_was_printed(file: Path) -> None:
+    printed = file.read_text()
     assert "Traceback" not in printed
     assert PASSWORD not in printed
     assert KEY_PASSWORD not in printed
+
+
+@pytest.mark.timeout(180)
+def test_parts_may_be_let_in_by_ways_of_their_own(
+    mesh_project: Path, tmp_path: Path, kafka_broker: Broker, kafka_namespace: str
+) -> None:
+    """The door by PLAIN, the reviewer by a certificate whose key is locked: each reads and writes."""
+    ways = {
+        "api": by_password("secure_url", "PLAIN"),
+        "reviewer": by_certificate("locked", BUS_KEY_PASSWORD=KEY_PASSWORD),
+    }
+    port = str(free_port())
+    around = {"BUS_PREFIX": kafka_namespace, "PORT": port}
+    with run_parts(mesh_project, tmp_path, {name: around | way(kafka_broker) for name, way in ways.items()}):
+        order = {"item": "Green tea", "quantity": 2, "amount": 19.8}
+        assert decided(f"http://127.0.0.1:{port}", order)["decided_by"] == "rule"
+    for name in ways:
+        _nothing_odd_was_printed(tmp_path / name / "printed")
 
 
 @pytest.fixture
