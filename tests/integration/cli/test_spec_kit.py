@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,17 +13,16 @@ import psutil
 import pytest
 import redis
 
-from backend.cli.kit.project import sample
 from tests.fixtures.asyncapi import judged
 from tests.fixtures.buf import buf
 from tests.fixtures.js_checks import NODE
 from tests.fixtures.kafka import Broker
-from tests.fixtures.mesh import Mesh, Provider, generated, run_mesh
-from tests.fixtures.processes import ROOT, until
+from tests.fixtures.mesh import Mesh, Provider, run_mesh
+from tests.fixtures.processes import until
 
 pytestmark = pytest.mark.integration
 
-WIDE = ROOT / "tests" / "unit" / "backend" / "cli" / "kit" / "wide.yaml"
+TREES = ("sample", "wide")
 SOON_S = 60.0
 
 
@@ -37,19 +37,35 @@ def provider() -> Iterator[Provider]:
         yield made
 
 
-@pytest.mark.parametrize("text", [sample, WIDE.read_text], ids=["sample", "wide"])
 @pytest.mark.timeout(300)
-def test_generated_code_needs_no_formatter_and_no_excuse(text: Any, tmp_path: Path) -> None:
-    folder = generated(text(), tmp_path)
-    run(folder, sys.executable, "-m", "ruff", "check", ".")
-    run(folder, sys.executable, "-m", "ruff", "format", "--check", ".")
-    run(folder, sys.executable, "-m", "pyright", "--pythonpath", sys.executable)
-    run(folder, NODE, "--check", "load/order.js")
-    answer = judged((folder / "asyncapi" / "agentmesh.yaml").read_text())
-    assert (answer["parsed"], answer["found"]) == (True, [])
-    for words in (("lint",), ("build",)):
-        done = buf(*words, folder=folder)
-        assert (done.returncode, done.stdout) == (0, b""), done.stderr
+def test_generated_code_needs_no_formatter_and_no_excuse(mesh_trees: Path) -> None:
+    # Each file is judged by the settings of its own project.
+    run(mesh_trees, sys.executable, "-m", "ruff", "check", *TREES)
+    run(mesh_trees, sys.executable, "-m", "ruff", "format", "--check", *TREES)
+    for tree in TREES:
+        folder = mesh_trees / tree
+        run(folder, NODE, "--check", "load/order.js")
+        answer = judged((folder / "asyncapi" / "agentmesh.yaml").read_text())
+        assert (answer["parsed"], answer["found"]) == (True, [])
+        for words in (("lint",), ("build",)):
+            done = buf(*words, folder=folder)
+            assert (done.returncode, done.stdout) == (0, b""), done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_generated_code_is_typed_to_the_last(mesh_trees: Path) -> None:
+    """One run for all: most of its time goes into the libraries, which are the same."""
+    settings, included = _of_pyright(mesh_trees / "sample"), list[str]()
+    for tree in TREES:
+        assert _of_pyright(mesh_trees / tree) | {"include": []} == settings | {"include": []}
+        included += [f"{tree}/{part}" for part in _of_pyright(mesh_trees / tree)["include"]]
+    places = {"include": included, "executionEnvironments": [{"root": tree} for tree in TREES]}
+    (mesh_trees / "pyrightconfig.json").write_text(json.dumps(settings | places))
+    run(mesh_trees, sys.executable, "-m", "pyright", "--pythonpath", sys.executable)
+
+
+def _of_pyright(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["pyright"]
 
 
 @pytest.mark.timeout(300)
