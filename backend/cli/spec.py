@@ -131,7 +131,9 @@ def _told(outcome: "Outcome", output: Path, *, dry: bool) -> list[str]:
              for path in paths]  # fmt: skip
     beside = "would be" if dry else "is"
     lines += [f"kept     {path}: you changed it; the new version {beside} {path}.new" for path in outcome.kept]
-    lines += [f"left     {path}: it is not generated any more, but you changed it" for path in outcome.left]
+    lines += [
+        f"left     {path}: not generated any more, and yours: remove it when you are done" for path in outcome.left
+    ]
     if outcome.kept:
         lines.append("Take over what you want from each .new file, or delete your version, and generate again.")
     elif not outcome.changes:

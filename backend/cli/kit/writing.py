@@ -1,16 +1,17 @@
 """Writes a project into a folder: never outside it, never through a link, never over what a person wrote.
 
 What was generated stands in a manifest with its digest. A file whose digest is another one was changed by hand: it
-stays, and the new version is put beside it.
+stays, and the new version is put beside it. What is about to be written stands there before it is, so that nothing is
+taken for a person's work when the process is killed between.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import re
-import secrets
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from backend.foundation.kernel.errors import Invalid
 
 MANIFEST = ".autoweave-kit.json"
 BESIDE = ".new"
+PART = ".autoweave-kit.part"
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_ENTRIES = 5000
 _PATH = re.compile(r"[A-Za-z0-9_.-]{1,120}(?:/[A-Za-z0-9_.-]{1,120}){0,8}")
@@ -53,6 +55,19 @@ class Outcome:
         return bool(self.written or self.removed or self.kept)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the manifest says: digests by path, those that were being written last, and the files of the person."""
+
+    files: Mapping[str, str]
+    next: Mapping[str, str]
+    yours: Sequence[str]
+
+    def is_ours(self, path: str, data: bytes) -> bool:
+        """Return whether a file is as it was generated."""
+        return _digest(data) in (self.files.get(path), self.next.get(path))
+
+
 def write(files: Mapping[str, File], folder: Path, *, dry: bool = False) -> Outcome:
     """Bring a folder in line with a project; only say what would be done when it is ``dry``.
 
@@ -62,18 +77,41 @@ def write(files: Mapping[str, File], folder: Path, *, dry: bool = False) -> Outc
     with _opened(folder, dry=dry) as root:
         if root is None:
             return Outcome(written=list(files))
+        if not dry:
+            _alone(root, folder)
         known = _manifest(root)
         outcome, texts = _decide(files, known, root)
         if not dry:
-            for path, text in texts.items():
-                _put(root, path, text.encode())
-            for path in outcome.removed:
-                _remove(root, path)
-            told = {path: _digest(file.text.encode()) for path, file in files.items() if not file.yours}
-            told = {path: known.get(path, "") if path in outcome.kept else digest for path, digest in told.items()}
-            yours = sorted(path for path, file in files.items() if file.yours)
-            _put(root, MANIFEST, (json.dumps({"files": told, "yours": yours}, indent=1) + "\n").encode())
+            _carry_out(root, files, known, outcome, texts)
         return outcome
+
+
+def _alone(root: int, folder: Path) -> None:
+    """Keep others out until the folder is closed, and clear away what one that was killed left half written."""
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UnsafeOutput(f"Another command writes to {folder}.", hint="Wait for its end, and try again.") from None
+    with suppress(FileNotFoundError):
+        os.unlink(PART, dir_fd=root)
+
+
+def _carry_out(root: int, files: Mapping[str, File], known: _Known, outcome: Outcome, texts: Mapping[str, str]) -> None:
+    digests = {path: _digest(file.text.encode()) for path, file in files.items() if not file.yours}
+    kept = {path: known.files.get(path, "") for path in outcome.kept}
+    left = {path: known.files[path] for path in outcome.left if path in known.files}
+    yours = {path for path, file in files.items() if file.yours} | (set(outcome.left) - left.keys())
+    _put_manifest(root, _Known(known.files, digests, sorted({*known.yours, *yours})))
+    for path, text in texts.items():
+        _put(root, path, text.encode())
+    for path in outcome.removed:
+        _remove(root, path)
+    _put_manifest(root, _Known(digests | kept | left, {}, sorted(yours)))
+
+
+def _put_manifest(root: int, known: _Known) -> None:
+    told = {"files": known.files, "yours": known.yours} | ({"next": known.next} if known.next else {})
+    _put(root, MANIFEST, (json.dumps(told, indent=1) + "\n").encode())
 
 
 def text_in(folder: Path, path: str) -> str:
@@ -83,41 +121,54 @@ def text_in(folder: Path, path: str) -> str:
         return "" if data is None else data.decode(errors="replace")
 
 
-def _decide(files: Mapping[str, File], known: Mapping[str, str], root: int) -> tuple[Outcome, dict[str, str]]:
+def _decide(files: Mapping[str, File], known: _Known, root: int) -> tuple[Outcome, dict[str, str]]:
     outcome, texts = Outcome(), dict[str, str]()
     for path, file in files.items():
         there, wanted = _get(root, path), file.text.encode()
-        if there == wanted or (file.yours and there is not None):
+        if file.yours and there is not None:
             continue
-        if there is None or _digest(there) == known.get(path):
-            outcome.written.append(path)
-            texts[path] = file.text
-        else:
+        if there not in (None, wanted) and not known.is_ours(path, there or b""):
             outcome.kept.append(path)
             texts[path + BESIDE] = file.text
-            _get(root, path + BESIDE)
-    for path in sorted(known.keys() - files.keys()):
+        elif there != wanted:
+            outcome.written.append(path)
+            texts[path] = file.text
+        beside = None if file.yours else _get(root, path + BESIDE)
+        if beside == wanted and path not in outcome.kept:
+            # It has been taken over.
+            outcome.removed.append(path + BESIDE)
+    for path in sorted({*known.files, *known.next, *known.yours} - files.keys()):
         there = _get(root, path)
         if there is not None:
-            (outcome.removed if _digest(there) == known[path] else outcome.left).append(path)
+            (outcome.removed if known.is_ours(path, there) else outcome.left).append(path)
     return outcome, texts
 
 
-def _manifest(root: int) -> dict[str, str]:
+def _manifest(root: int) -> _Known:
     text = _get(root, MANIFEST)
     if text is None:
-        return {}
+        return _Known({}, {}, [])
     try:
-        told = cast("dict[str, Any]", json.loads(text))["files"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        told = cast("dict[str, Any]", json.loads(text))
+        files, further, yours = told["files"], told.get("next", {}), told.get("yours", [])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnsafeOutput(
             f"{MANIFEST} cannot be read.", hint="Restore it, or remove it: then nothing is overwritten."
         ) from error
-    files = cast("dict[object, object]", told) if isinstance(told, dict) else {}
-    if len(files) > _MOST_ENTRIES:
+    named = cast("list[object]", yours) if isinstance(yours, list) else []
+    if max(len(cast("Any", part)) for part in (_mapping(files), _mapping(further), named)) > _MOST_ENTRIES:
         raise UnsafeOutput(f"{MANIFEST} lists too many files.", hint="Restore it, or remove it.")
+    paths = [path for path in named if isinstance(path, str) and _is_inside(path)]
+    return _Known(_digests(files), _digests(further), paths)
+
+
+def _mapping(value: object) -> dict[object, object]:
+    return cast("dict[object, object]", value) if isinstance(value, dict) else {}
+
+
+def _digests(told: object) -> dict[str, str]:
     # Anybody may have written it, and files that it names are removed.
-    return {path: str(digest) for path, digest in files.items() if isinstance(path, str) and _is_inside(path)}
+    return {path: str(digest) for path, digest in _mapping(told).items() if isinstance(path, str) and _is_inside(path)}
 
 
 def _is_inside(path: str) -> bool:
@@ -202,15 +253,14 @@ def _get(root: int, path: str) -> bytes | None:
 def _put(root: int, path: str, data: bytes) -> None:
     """Write a file whole or not at all."""
     with _parent(root, path, make=True) as (folder, name):
-        beside = f".{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
-            with os.fdopen(os.open(beside, flags, 0o644, dir_fd=folder), "wb") as file:
+            with os.fdopen(os.open(PART, flags, 0o644, dir_fd=root), "wb") as file:
                 file.write(data)
-            os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.replace(PART, name, src_dir_fd=root, dst_dir_fd=folder)
         except OSError:
             with suppress(OSError):
-                os.unlink(beside, dir_fd=folder)
+                os.unlink(PART, dir_fd=root)
             raise
 
 

@@ -1,13 +1,18 @@
 """BUS-8: generating again keeps what a person wrote, and nothing is ever written or removed outside the folder."""
 
+import fcntl
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from backend.cli.kit.project import File
-from backend.cli.kit.writing import BESIDE, MANIFEST, UnsafeOutput, write
+from backend.cli.kit.writing import BESIDE, MANIFEST, PART, UnsafeOutput, write
+from tests.fixtures.processes import ROOT
 
 FILES = {"a.txt": File("one\n"), "deep/er/b.txt": File("two\n"), "mine.py": File("three\n", yours=True)}
 
@@ -52,6 +57,70 @@ def test_a_generated_file_that_was_changed_is_kept_with_the_new_one_beside_it(tm
     (tmp_path / "a.txt").unlink()
     assert write(newer, tmp_path).written == ["a.txt"]
     assert not write(newer, tmp_path).changes
+
+
+def test_the_new_version_is_cleared_away_once_it_is_taken_over(tmp_path: Path) -> None:
+    write(FILES, tmp_path)
+    (tmp_path / "a.txt").write_text("changed by hand\n")
+    newer = {**FILES, "a.txt": File("newer\n")}
+    write(newer, tmp_path)
+    (tmp_path / "a.txt").write_text("newer\n")
+    (tmp_path / f"mine.py{BESIDE}").write_text("three\n")
+    assert write(newer, tmp_path).removed == [f"a.txt{BESIDE}"]
+    assert not write(newer, tmp_path).changes
+    assert (tmp_path / f"mine.py{BESIDE}").exists()
+
+
+def test_what_belongs_to_an_agent_that_is_gone_is_named_until_it_is_removed(tmp_path: Path) -> None:
+    write(FILES, tmp_path)
+    renamed = {"a.txt": FILES["a.txt"], "hers.py": File("three\n", yours=True)}
+    for _ in range(2):
+        outcome = write(renamed, tmp_path)
+        assert outcome.left == ["mine.py"]
+        assert (tmp_path / "mine.py").read_text() == "three\n"
+    (tmp_path / "mine.py").unlink()
+    assert write(renamed, tmp_path).left == []
+
+
+KILLED = """
+import resource, signal, sys
+from pathlib import Path
+from backend.cli.kit.project import File
+from backend.cli.kit.writing import write
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+files = {"a.txt": File("half\\n"), "m.txt": File("x" * 200_000), "z.txt": File("half\\n")}
+write(files, Path(sys.argv[1]))
+"""
+
+
+def test_what_a_killed_one_had_written_is_not_taken_for_a_persons_work(tmp_path: Path) -> None:
+    """It is killed in the middle of the second file; the spec is another one when it is started again."""
+    for before in ({}, {"a.txt": File("first\n"), "z.txt": File("first\n")}):
+        folder = tmp_path / str(len(before))
+        if before:
+            write(before, folder)
+        done = subprocess.run([sys.executable, "-c", KILLED, str(folder)], cwd=ROOT, check=False, timeout=60)
+        assert done.returncode == -signal.SIGXFSZ
+        assert (folder / "a.txt").read_text() == "half\n"
+        assert (folder / PART).exists()
+        newer = {name: File("newer\n") for name in ("a.txt", "m.txt", "z.txt")}
+        outcome = write(newer, folder)
+        assert (outcome.kept, sorted(outcome.written)) == ([], sorted(newer))
+        assert {entry.name for entry in folder.iterdir()} == {*newer, MANIFEST}
+        (folder / "a.txt").write_text("by hand\n")
+        assert write(FILES, folder).kept == ["a.txt"]
+
+
+def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
+    write(FILES, tmp_path)
+    other = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with pytest.raises(UnsafeOutput, match="Another command"):
+        write({}, tmp_path)
+    assert not write(FILES, tmp_path, dry=True).changes
+    os.close(other)
+    assert write({}, tmp_path).removed == ["a.txt", "deep/er/b.txt"]
 
 
 def test_what_is_there_before_the_first_time_is_nobodys_to_overwrite(tmp_path: Path) -> None:
