@@ -1,6 +1,5 @@
 """The first screen: five lists, each with its key."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ from textual.widgets import ContentSwitcher, DataTable, Static
 
 from backend.cli.top.lines import Lines
 from backend.cli.top.lists import LISTINGS, STYLES, Listing, clock, rate
-from backend.cli.top.lookout import PATIENCE_S, Lookout, Snapshot, trouble_of
+from backend.cli.top.lookout import Lookout, Snapshot, Trouble
 from backend.cli.top.page import HELP_AND_QUIT, Page
 from backend.cli.top.reading import agent, letter, part
 from backend.cli.top.topic import TopicPage
@@ -123,11 +122,9 @@ class Dashboard(Page):
         """Open a dead letter: the list holds none of what it carries."""
         if self._lookout is None:
             return
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                found = await self._lookout.backend.dead_letters.one(self._lookout.caller, number)
-        except Exception as error:  # noqa: BLE001 - a dashboard outlives whatever it looks at, and tells of it
-            self.tell([trouble_of("Dead letters", error)])
+        found = await self._lookout.letter(number)
+        if isinstance(found, Trouble):
+            self.tell([found])
         else:
             self.open(letter(found))
 

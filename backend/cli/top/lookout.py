@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from backend.app import Backend
 from backend.domain.agents.views import AgentView
-from backend.foundation.bus.views import DeadLetterSummary
+from backend.foundation.bus.views import DeadLetterSummary, DeadLetterView
 from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import AutoWeaveError
 from backend.reads.views import ConsumerLag, PartHealth, TopicView
@@ -92,12 +92,11 @@ class Lookout:
         troubles: list[Trouble] = []
 
         async def ask(part: str, work: Callable[[], Awaitable[T]], before: T) -> T:
-            try:
-                async with asyncio.timeout(self._patience_s):
-                    return await work()
-            except Exception as error:  # noqa: BLE001 - a dashboard outlives whatever it looks at, and tells of it
-                troubles.append(trouble_of(part, error, self._patience_s))
-                return before
+            found = await self._asked(part, work)
+            if not isinstance(found, Trouble):
+                return found
+            troubles.append(found)
+            return before
 
         topics, agents, letters, waiting, parts = await asyncio.gather(
             ask("Topics", self._topics, last.topics),
@@ -118,6 +117,17 @@ class Lookout:
             troubles=tuple({trouble.message: trouble for trouble in troubles}.values()),
         )
         return self._last
+
+    async def letter(self, number: int) -> DeadLetterView | Trouble:
+        """Return a dead letter with what it carries, or why it could not be read; never raises."""
+        return await self._asked("Dead letters", lambda: self.backend.dead_letters.one(self.caller, number))
+
+    async def _asked(self, part: str, work: Callable[[], Awaitable[T]]) -> T | Trouble:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await work()
+        except Exception as error:  # noqa: BLE001 - a dashboard outlives whatever it looks at, and tells of it
+            return trouble_of(part, error, self._patience_s)
 
     async def _topics(self) -> tuple[TopicLine, ...]:
         topics = await self.backend.topics.all(self.caller)
