@@ -15,6 +15,7 @@ from backend.foundation.kernel.errors import Unavailable
 from backend.foundation.kernel.ports import Database
 from backend.foundation.live.service import Live
 from backend.foundation.telemetry.service import Telemetry
+from backend.governance.budgets.service import Budgets
 from backend.governance.identity.service import Identity
 from backend.reads.catalogue import Catalogue
 from backend.reads.conversation import Conversations
@@ -28,6 +29,7 @@ class Backend:
     """One attribute a room; built once a process by `backend.bootstrap.wiring`."""
 
     identity: Identity
+    budgets: Budgets
     chat: Chat
     agents: Agents
     directory: Directory

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from backend.adapters.providers.clients import build_clients
+from backend.adapters.valkey.buckets import ValkeyBuckets
 from backend.adapters.valkey.live import ValkeyLive
 from backend.bootstrap.settings import Settings
 from backend.domain.models.ports import ModelClient
@@ -15,6 +16,7 @@ from backend.foundation.bus.ports import Bus
 from backend.foundation.live.ports import LiveStore
 from backend.foundation.telemetry.ports import SpanExporter
 from backend.foundation.telemetry.rules.masking import hide
+from backend.governance.budgets.service import Budgets, EventRates
 
 
 def hide_secrets(settings: Settings) -> None:
@@ -37,6 +39,17 @@ def observe(settings: Settings, stack: AsyncExitStack) -> None:
 def open_live(settings: Settings) -> LiveStore:
     """Return the live store on the configured or bundled server; it connects when it is first used."""
     return ValkeyLive(settings.redis_url, namespace=settings.namespace)
+
+
+def open_budgets(settings: Settings) -> Budgets:
+    """Return the rate limits, counted on the same server as the live store; it connects when it is first used."""
+    rates = EventRates(
+        per_second=settings.events_per_second,
+        burst=settings.events_burst,
+        tenant_per_second=settings.tenant_events_per_second,
+        tenant_burst=settings.tenant_events_burst,
+    )
+    return Budgets(ValkeyBuckets(settings.redis_url, namespace=settings.namespace), rates)
 
 
 def open_bus(settings: Settings, *, named: bool = False) -> Bus:

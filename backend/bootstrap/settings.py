@@ -120,6 +120,10 @@ SETTINGS: tuple[Setting, ...] = (
     _ours("workers", "1", parsers.number(1, 64), "Worker processes that `autoweave run all` starts."),
     _ours("trusted_proxies", "", parsers.networks, "Addresses or networks whose X-Forwarded-* headers are believed."),
     _ours("allowed_hosts", "", parsers.hosts, "Host names that requests may carry; unset: any."),
+    _ours("events_per_second", "1000", parsers.number(0, 1_000_000), "Events a second by HTTP of a caller; 0: any."),
+    _ours("events_burst", "5000", parsers.number(1, 10_000_000), "Events that a caller may send at once."),
+    _ours("tenant_events_per_second", "5000", parsers.number(0, 1_000_000), "The same of a whole workspace; 0: any."),
+    _ours("tenant_events_burst", "25000", parsers.number(1, 10_000_000), "Events that it may send at once."),
     _ours("namespace", "aw", parsers.name, "First part of keys, topics and groups: installations can share servers."),
     _ours("webhook_networks", "", parsers.networks, "Private addresses or networks that webhooks may be sent to."),
     _ours("webhook_http", "off", parsers.one_of("off", "on"), "on: webhooks may use http://, which anybody can read."),
@@ -214,6 +218,10 @@ class Settings:
     workers: int
     trusted_proxies: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
+    events_per_second: int
+    events_burst: int
+    tenant_events_per_second: int
+    tenant_events_burst: int
     namespace: str
     webhook_networks: tuple[str, ...]
     webhook_http: Literal["off", "on"]

@@ -15,6 +15,7 @@ from backend.bootstrap.outside import (
     allowed_by,
     model_clients,
     observe,
+    open_budgets,
     open_bus,
     open_live,
     open_sandbox,
@@ -227,6 +228,8 @@ async def _build(
     identity = Identity(db, live, audit)
     stack.push_async_callback(identity.close)
     _in_background(stack, identity.run(), "identity")
+    budgets = open_budgets(settings)
+    stack.push_async_callback(budgets.close)
     sandbox = await open_sandbox(settings, roles, stack)
     tools = Tools(db, sandbox)
     models = Models(model_clients(settings), settings.model)
@@ -239,7 +242,7 @@ async def _build(
     sealer = Sealer(partial(secret_of, settings), "webhooks")
     webhooks = Webhooks(db, audit, live, sealer, allowed_by(settings))
     backend = Backend(
-        identity=identity, chat=chat, agents=agents, directory=directory, flows=flows, tools=tools,
+        identity=identity, budgets=budgets, chat=chat, agents=agents, directory=directory, flows=flows, tools=tools,
         models=models, webhooks=webhooks, bus=bus,
         dead_letters=DeadLetters(db, bus, audit), live=live, audit=audit, telemetry=telemetry, database=db,
         conversations=Conversations(db, chat, flows),

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -20,8 +20,10 @@ from backend.foundation.kernel.ids import TenantId
 from backend.foundation.telemetry.tracing import current_traceparent
 from backend.gateway.http.bodies import UnsupportedMediaType, decode_json, media_type, read_body
 from backend.gateway.http.callers import caller_of
+from backend.gateway.http.rates import rate_headers
 from backend.gateway.http.runs import json_response
 from backend.gateway.http.shapes import Accepted
+from backend.governance.budgets.views import Quota
 
 BATCH = "application/cloudevents-batch+json"
 _MOST_EVENTS = 500
@@ -52,22 +54,29 @@ async def publish(request: Request) -> Response:
     topic = request.path_params["topic"]
     if not any(entry.public and entry.topic == topic for entry in CATALOGUE.values()):
         raise TopicNotFound(f"There is no topic {topic!r} for events.")
-    sent = await _read(request, caller.tenant, topic)
+    # One is counted before anything is read, so that who is over the limit costs next to nothing.
+    quotas = await current().budgets.admit_events(caller)
+    sent, counted = await _read(request, caller, topic)
     events = [_ours(event, caller) for event in sent]
     await current().bus.emit(*events)
     answer = Accepted([event.id for event in sent], [event.id for event in events])
-    return json_response(answer, HTTPStatus.ACCEPTED)
+    response = json_response(answer, HTTPStatus.ACCEPTED)
+    response.headers.update(rate_headers(counted or quotas))
+    return response
 
 
-async def _read(request: Request, tenant: TenantId, topic: str) -> list[Event]:
+async def _read(request: Request, caller: Caller, topic: str) -> tuple[list[Event], tuple[Quota, ...]]:
+    """Return the events, and where the limits stand if there are more than the one that is counted already."""
     kind = media_type(request.headers)
     body = await read_body(request)
     if kind == BATCH:
-        return _read_batch(body, tenant, topic)
+        parts = _parts(body)
+        quotas = await current().budgets.admit_events(caller, len(parts) - 1, batch=len(parts))
+        return _read_batch(parts, caller.tenant, topic), quotas
     if kind == STRUCTURED:
-        return [_read_structured(body, tenant, topic)]
+        return [_read_structured(body, caller.tenant, topic)], ()
     if "ce-type" in request.headers or "ce-specversion" in request.headers:
-        return [_read_binary(request.headers, body, tenant, topic)]
+        return [_read_binary(request.headers, body, caller.tenant, topic)], ()
     raise UnsupportedMediaType("This is no CloudEvent.", hint=_MODES)
 
 
@@ -84,12 +93,16 @@ def _read_structured(body: bytes, tenant: TenantId, topic: str) -> Event:
     return _checked(decode({"content-type": STRUCTURED}, msgspec.json.encode(attributes)), topic)
 
 
-def _read_batch(body: bytes, tenant: TenantId, topic: str) -> list[Event]:
+def _parts(body: bytes) -> list[msgspec.Raw]:
     parts = decode_json(body, list[msgspec.Raw])
     if not parts:
         raise Invalid("The batch is empty.", field="$")
     if len(parts) > _MOST_EVENTS:
         raise TooLarge(f"The batch has {len(parts):,} of at most {_MOST_EVENTS} events.")
+    return parts
+
+
+def _read_batch(parts: Sequence[msgspec.Raw], tenant: TenantId, topic: str) -> list[Event]:
     events: list[Event] = []
     for index, part in enumerate(parts):
         try:

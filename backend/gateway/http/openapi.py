@@ -23,6 +23,12 @@ _STRUCTS = (
 )  # fmt: skip
 
 
+_RATES = {
+    "RateLimit-Policy": 'The limits, as `"caller";q=5000;w=5`: events at once, seconds to be full again.',
+    "RateLimit": 'Where they stand, as `"caller";r=4990;t=1`: events left, seconds until all are there again.',
+}
+
+
 async def describe(_request: Request) -> Response:
     """Return the OpenAPI 3.1 document."""
     return Response(_document(), media_type="application/json")
@@ -168,13 +174,43 @@ def _events() -> dict[str, Any]:
                 "publishEvents",
                 "Publish events",
                 "CloudEvents 1.0 in binary mode (`ce-` headers, JSON data), structured or batch mode; at most 500 and "
-                "1 MiB, all or none. They belong to the key's tenant. Needs `events:publish`.",
-                {"202": _json("The events are stored.", "Accepted")},
+                "1 MiB, all or none. They belong to the key's tenant. Each event counts against the limits of the "
+                "caller and of the workspace. Needs `events:publish`.",
+                {
+                    "202": _json("The events are stored.", "Accepted", headers=_RATES),
+                    "429": _too_many(),
+                },
                 parameters=[_parameter("topic", "path", "Topic of the events.", enum=topics)],
                 body=content,
             )
         }
     }
+
+
+def _too_many() -> dict[str, Any]:
+    headers = {"Retry-After": "Seconds after which as many are admitted.", **_RATES}
+    return {
+        "description": "The caller or the workspace sends too much. Nothing was taken; send it again later.",
+        "headers": _headers(headers),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": _SCHEMAS + "Problem"},
+                "example": {
+                    "type": "https://autoweave.dev/errors/events_limited",
+                    "title": "Events limited",
+                    "status": 429,
+                    "detail": "This caller sends more than 1,000 events a second.",
+                    "code": "events_limited",
+                    "hint": "Wait 1 s, then send it again; an operator can raise AUTOWEAVE_EVENTS_PER_SECOND.",
+                    "trace_id": "0af7651916cd43dd8448eb211c80319c",
+                },
+            }
+        },
+    }
+
+
+def _headers(words: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"description": said, "schema": {"type": "string"}} for name, said in words.items()}
 
 
 def _probes() -> dict[str, Any]:
@@ -260,7 +296,5 @@ def _json(
     if problem:
         response["content"][MEDIA_TYPE] = {"schema": {"$ref": _SCHEMAS + "Problem"}}
     if headers:
-        response["headers"] = {
-            header: {"description": words, "schema": {"type": "string"}} for header, words in headers.items()
-        }
+        response["headers"] = _headers(headers)
     return response

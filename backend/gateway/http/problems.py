@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from backend.foundation.kernel.errors import AutoWeaveError, NotFound
 from backend.foundation.telemetry.tracing import current_trace_id
+from backend.gateway.http.rates import rate_headers
+from backend.governance.budgets.errors import EventsLimited
 
 MEDIA_TYPE = "application/problem+json"
 _TYPES = "https://autoweave.dev/errors/"
@@ -56,6 +58,8 @@ def _headers(error: AutoWeaveError) -> dict[str, str]:
     wait = getattr(error, "retry_after", None)
     if isinstance(wait, int | float):
         headers["retry-after"] = str(max(1, math.ceil(wait)))
+    if isinstance(error, EventsLimited):
+        headers |= rate_headers(error.quotas)
     return headers
 
 

@@ -1,1 +1,1 @@
-"""Limits, reservations and prices."""
+"""Limits, reservations and prices; and how often doors may be used."""

@@ -4,7 +4,6 @@ import pytest
 
 from backend.adapters.database.database import SqlDatabase
 from backend.adapters.valkey.bus import ValkeyBus
-from backend.adapters.valkey.live import ValkeyLive
 from backend.cli.top.lookout import Lookout
 from backend.foundation.bus.ports import Message
 from backend.foundation.events.envelope import Event
@@ -14,7 +13,7 @@ from backend.foundation.kernel.errors import Forbidden, Unavailable
 from tests.fixtures import screens
 from tests.fixtures.door import Installation, installed
 from tests.fixtures.screens import LONG_S, Screen
-from tests.fixtures.valkey import PrivateValkey
+from tests.fixtures.valkey import PrivateValkey, Shared
 from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -218,7 +217,7 @@ async def test_no_size_breaks_it(sqlite_installation: Installation) -> None:
 
 
 async def test_a_broker_that_is_away_is_told_and_comes_back_by_itself(
-    sqlite_database: SqlDatabase, live_store: ValkeyLive, private_valkey: PrivateValkey, tmp_path
+    sqlite_database: SqlDatabase, shared: Shared, private_valkey: PrivateValkey, tmp_path
 ) -> None:
     bus = ValkeyBus(private_valkey.url)
 
@@ -226,7 +225,7 @@ async def test_a_broker_that_is_away_is_told_and_comes_back_by_itself(
         return bus
 
     try:
-        async with installed(sqlite_database, live_store, made, tmp_path) as house:
+        async with installed(sqlite_database, shared, made, tmp_path) as house:
             await house.backend.bus.emit(event(house.ada, "before"))
             async with screens.on(house, size=WIDE) as screen:
                 await screen.shows("aw.agents")
