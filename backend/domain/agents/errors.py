@@ -32,3 +32,7 @@ class InputInvalid(Invalid):
 class KeyReused(Invalid):
     code = "idempotency_key_reused"
     hint = "Use a new Idempotency-Key for another request."
+
+
+CANNOT_START = (AgentNotFound, AgentArchived, AgentNotRunning, InputInvalid)
+"""Why a run is not started, and will not be however often it is asked for: somebody has to change something first."""

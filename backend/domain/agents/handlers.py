@@ -2,8 +2,9 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.domain.agents.errors import AgentNotFound, AgentNotRunning, InputInvalid
+from backend.domain.agents.errors import CANNOT_START
 from backend.domain.agents.service import Agents
+from backend.foundation.bus.errors import Hopeless
 from backend.foundation.bus.service import BusService
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import MessageSent, RunRefused, StartRun
@@ -31,7 +32,7 @@ class AgentHandlers:
                 session, event.tenant, data.agent, input=data.text, thread=data.thread, trigger=event.id,
                 source="chat", by=data.sender,
             )  # fmt: skip
-        except (AgentNotFound, AgentNotRunning, InputInvalid) as error:
+        except CANNOT_START as error:
             await self._refuse(session, event, data, error)
             return
         # The page hears of its run here and opens the stream: without it the words would come all at once, at the end.
@@ -51,10 +52,14 @@ class AgentHandlers:
         await self._bus.publish(session, answer)
 
     async def start_run(self, session: AsyncSession, event: Event) -> None:
-        """Start the run that an event asks for."""
+        """Start the run that an event asks for; what cannot succeed is a dead letter at once, nobody waits for it."""
         data = event.data
-        if isinstance(data, StartRun):
+        if not isinstance(data, StartRun):
+            return
+        try:
             await self._agents.start_for_event(
                 session, event.tenant, data.agent, input=data.input, thread=data.thread, trigger=event.id,
                 source="event", by=event.source,
             )  # fmt: skip
+        except CANNOT_START as error:
+            raise Hopeless(error.message) from error

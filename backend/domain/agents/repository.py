@@ -1,5 +1,6 @@
 """Queries of agents."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, or_, select, update
@@ -20,6 +21,7 @@ async def agents(session: AsyncSession) -> list[AgentRow]:
 
 
 _AGENT = table_of(AgentRow)
+_LONGEST_NAME = 80
 # Each run asks for its agent: built once, and read as a plain row.
 _ONE = select(*_AGENT.c).where(
     _AGENT.c.tenant == bindparam("of_tenant"),
@@ -31,7 +33,32 @@ _LOCKED = _ONE.with_for_update()
 
 async def agent(session: AsyncSession, tenant: str, id_or_slug: str) -> Row[Any] | None:
     """Return one agent of a tenant, with the columns of `AgentRow`."""
+    if not _is_name(id_or_slug):
+        return None
     return (await session.execute(_ONE, {"of_tenant": tenant, "id_or_slug": id_or_slug})).first()
+
+
+_NAMED = select(_AGENT.c.id, _AGENT.c.slug, _AGENT.c.name, _AGENT.c.status, _AGENT.c.archived_ms).where(
+    _AGENT.c.tenant == bindparam("of_tenant"),
+    or_(
+        _AGENT.c.id.in_(bindparam("names", expanding=True)),
+        _AGENT.c.slug.in_(bindparam("names", expanding=True)),
+    ),
+)
+
+
+async def named(session: AsyncSession, tenant: str, names: Collection[str]) -> dict[str, Row[Any]]:
+    """Return how those of these agents are that there are, each by the id or slug that it was asked by."""
+    asked = sorted(filter(_is_name, names))
+    if not asked:
+        return {}
+    rows: Sequence[Row[Any]] = (await session.execute(_NAMED, {"of_tenant": tenant, "names": asked})).all()
+    return {name: row for row in rows for name in (row.slug, row.id) if name in names}
+
+
+def _is_name(id_or_slug: str) -> bool:
+    """Return whether an agent may be called so; PostgreSQL refuses NUL."""
+    return len(id_or_slug) <= _LONGEST_NAME and id_or_slug.isprintable()
 
 
 async def locked(session: AsyncSession, tenant: str, agent: str) -> Row[Any] | None:

@@ -1,5 +1,6 @@
 """The verbs of agents."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -7,7 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.agents import repository
-from backend.domain.agents.errors import AgentArchived, AgentNotFound, AgentNotRunning, KeyReused
+from backend.domain.agents.errors import CANNOT_START, AgentArchived, AgentNotFound, AgentNotRunning, KeyReused
 from backend.domain.agents.rules import CONCIERGE, MAX_SUBJECT, checked_input, facts_of, key_trigger, starter_graph
 from backend.domain.agents.views import AgentView
 from backend.domain.directory.service import Directory
@@ -15,12 +16,15 @@ from backend.domain.flows.service.flows import Flows, RunStart
 from backend.domain.flows.views import RunView
 from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
+from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import AutoWeaveError
 from backend.foundation.kernel.ids import AgentId, SnapshotId, TenantId, new_id
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry.tracing import current_traceparent, span
 from backend.governance.budgets.rules import Limits
 
+_LONGEST_NAME = 80
 _TOGETHER = 50
 """Cards that are looked at in one transaction at the start."""
 
@@ -117,6 +121,17 @@ class Agents:
         start = _start(row, input=checked_input(input, thread), thread=thread, trigger=trigger, source=source, by=by)
         await self._flows.start(session, start)
 
+    async def refusals(self, caller: Caller, asked: Sequence[StartRun]) -> Sequence[AutoWeaveError | None]:
+        """Return for each command why it would start no run as things are now, ``None`` where it would.
+
+        For a door that can tell its sender at once; what holds is what is there when the command is handled. Needs
+        ``events:publish``.
+        """
+        caller.require(Permission.EVENTS_PUBLISH)
+        async with self._db.read(caller.tenant) as session:
+            found = await repository.named(session, caller.tenant, {command.agent for command in asked})
+        return [_refusal(command, found.get(command.agent)) for command in asked]
+
     async def install_starter(self, tenant: TenantId) -> None:
         """Give a tenant its starter agent; one that is there stays as it is."""
         async with self._db.write(tenant) as session:
@@ -174,13 +189,34 @@ class Agents:
     async def _row(self, session: AsyncSession, tenant: TenantId, agent: str) -> Row[Any]:
         row = await repository.agent(session, tenant, agent)
         if row is None:
-            raise AgentNotFound(f"There is no agent {agent!r}.")
+            raise _missing(agent)
         return row
 
 
-def _start(row: Row[Any], *, input: str, thread: str, trigger: str, source: str, by: str) -> RunStart:
+def _missing(agent: str) -> AgentNotFound:
+    return AgentNotFound(f"There is no agent {agent[:_LONGEST_NAME]!r}.")
+
+
+def _refusal(command: StartRun, row: Row[Any] | None) -> AutoWeaveError | None:
+    try:
+        checked_input(command.input, command.thread)
+        if row is None:
+            raise _missing(command.agent)
+        _check_running(row)
+    except CANNOT_START as error:
+        return error
+    return None
+
+
+def _check_running(row: Row[Any]) -> None:
+    if row.archived_ms:
+        raise AgentArchived(f"Agent {row.name!r} was terminated.")
     if row.status != "RUNNING":
         raise AgentNotRunning(f"Agent {row.name!r} is {row.status.lower()}.")
+
+
+def _start(row: Row[Any], *, input: str, thread: str, trigger: str, source: str, by: str) -> RunStart:
+    _check_running(row)
     return RunStart(
         tenant=TenantId(row.tenant),
         agent=AgentId(row.id),

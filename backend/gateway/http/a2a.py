@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.app import current
-from backend.domain.agents.errors import AgentNotRunning, InputInvalid, KeyReused
+from backend.domain.agents.errors import AgentArchived, AgentNotRunning, InputInvalid, KeyReused
 from backend.domain.agents.views import AgentView
 from backend.domain.directory.errors import CardNotFound
 from backend.domain.flows.errors import RunNotFound
@@ -142,7 +142,7 @@ async def _send(caller: Caller, agent: AgentView, wanted: SendMessage) -> dict[s
     key = f"a2a;{message.message_id}"
     try:
         run = await current().agents.run(caller, agent.id, input=text, thread=context, idempotency_key=key)
-    except AgentNotRunning as error:
+    except (AgentNotRunning, AgentArchived) as error:
         raise Refusal(Fault.UNSUPPORTED_OPERATION, f"{error.message} {error.hint}") from error
     except (InputInvalid, KeyReused) as error:
         raise Refusal(Fault.INVALID_PARAMS, error.message) from error

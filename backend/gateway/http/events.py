@@ -13,7 +13,7 @@ from starlette.responses import Response
 from backend.app import current
 from backend.foundation.events.codec import STRUCTURED, Undecodable, decode, entry_of
 from backend.foundation.events.envelope import Event
-from backend.foundation.events.types import CATALOGUE
+from backend.foundation.events.types import CATALOGUE, StartRun
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Invalid, NotFound, TooLarge
 from backend.foundation.kernel.ids import TenantId
@@ -47,6 +47,13 @@ class TypeNotTaken(Invalid):
     hint = "See /openapi.json for the event types of each topic."
 
 
+class EventHopeless(Invalid):
+    """The event is well formed, but what it asks for cannot be done as things are."""
+
+    code = "event_hopeless"
+    hint = "See what it asks for, then send it again."
+
+
 async def publish(request: Request) -> Response:
     """Take one event or a batch, all or none; they belong to the caller's tenant, whatever they say."""
     caller = await caller_of(request)
@@ -57,6 +64,7 @@ async def publish(request: Request) -> Response:
     # One is counted before anything is read, so that who is over the limit costs next to nothing.
     quotas = await current().budgets.admit_events(caller)
     sent, counted = await _read(request, caller, topic)
+    await _refuse_hopeless(caller, sent, in_batch=media_type(request.headers) == BATCH)
     events = [_ours(event, caller) for event in sent]
     await current().bus.emit(*events)
     answer = Accepted([event.id for event in sent], [event.id for event in events])
@@ -112,10 +120,11 @@ def _read_batch(parts: Sequence[msgspec.Raw], tenant: TenantId, topic: str) -> l
     return events
 
 
-def _in_batch(error: Invalid, index: int) -> Undecodable:
+def _in_batch(error: Invalid, index: int) -> Invalid:
     place = (error.field or "$").removeprefix("$").lstrip(".")
     field = f"$[{index}].{place}" if place else f"$[{index}]"
-    return Undecodable(f"Event {index} of the batch: {error.message}", hint=error.hint, field=field)
+    kind = EventHopeless if isinstance(error, EventHopeless) else Undecodable
+    return kind(f"Event {index} of the batch: {error.message}", hint=error.hint, field=field)
 
 
 def _checked(event: Event, topic: str) -> Event:
@@ -127,6 +136,16 @@ def _checked(event: Event, topic: str) -> Event:
         if len(value) > _LONGEST_ATTRIBUTE or not value.isprintable():
             raise Undecodable(f"The attribute {name!r} is not a text of at most 256 characters.", field=name)
     return event
+
+
+async def _refuse_hopeless(caller: Caller, events: Sequence[Event], *, in_batch: bool) -> None:
+    """Refuse what is known to end as a dead letter: now its sender can mend it, later only an administrator."""
+    commands = [(index, event.data) for index, event in enumerate(events) if isinstance(event.data, StartRun)]
+    refusals = await current().agents.refusals(caller, [data for _, data in commands])
+    for (index, _), error in zip(commands, refusals, strict=True):
+        if error is not None:
+            refused = EventHopeless(error.message, hint=error.hint, field=f"data.{error.field or 'agent'}")
+            raise _in_batch(refused, index) if in_batch else refused
 
 
 def _ours(event: Event, caller: Caller) -> Event:

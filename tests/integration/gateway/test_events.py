@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ import pytest
 from backend.foundation.events.codec import decode
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
+from backend.foundation.kernel.caller import Permission
+from backend.foundation.kernel.errors import Forbidden
 from tests.fixtures.door import Installation
 
 pytestmark = pytest.mark.integration
@@ -198,3 +201,53 @@ async def test_a_trace_that_is_none_does_not_travel_on(sqlite_installation: Inst
         right = STRUCTURED | {"traceparent": mine}
         assert (await client.post(TOPIC, content=msgspec.json.encode(right), headers=ONE)).status_code == 202
         assert (await _next(events)).traceparent == mine
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "word"),
+    [
+        ({"agent": "nobody"}, "data.agent", "no agent 'nobody'"),
+        ({"agent": "x" * 5_000}, "data.agent", "no agent 'xxx"),
+        ({"agent": "con\x00cierge"}, "data.agent", "no agent"),
+        ({"agent": ""}, "data.agent", "no agent ''"),
+        ({"input": " \x00"}, "data.input", "empty"),
+        ({"input": "x" * 200_001}, "data.input", "200,001"),
+        ({"thread": "a\nb"}, "data.thread", "thread"),
+    ],
+)
+async def test_a_command_that_cannot_succeed_is_refused_at_the_door(
+    installation: Installation, change: dict[str, str], field: str, word: str
+) -> None:
+    """BUS-9: now its sender can mend it; as a dead letter only an administrator could."""
+    wrong = STRUCTURED | {"data": DATA | change}
+    async with _heard(installation) as events, installation.client(installation.ada_key) as client:
+        one = await client.post(TOPIC, content=msgspec.json.encode(wrong), headers=ONE)
+        many = await client.post(TOPIC, content=msgspec.json.encode([STRUCTURED, wrong]), headers=MANY)
+        alone = await client.post(TOPIC, content=msgspec.json.encode([wrong]), headers=MANY)
+        assert events.empty()
+    for answer, place in ((one, field), (many, f"$[1].{field}"), (alone, f"$[0].{field}")):
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "event_hopeless", place)
+        assert word in answer.json()["detail"]
+
+
+async def test_an_agent_that_is_stopped_gone_or_of_another_tenant_takes_no_command(installation: Installation) -> None:
+    """IDN-3: another tenant's agent looks like none."""
+    (mine,) = await installation.backend.agents.list(installation.ada)
+    command = msgspec.json.encode(STRUCTURED | {"data": DATA | {"agent": mine.id}})
+    told: list[tuple[int, str]] = []
+    async with installation.client(installation.ada_key) as ada, installation.client(installation.bob_key) as bob:
+        for change in (None, installation.backend.agents.stop, installation.backend.agents.terminate):
+            if change is not None:
+                await change(installation.ada, mine.id)
+            answer = await ada.post(TOPIC, content=command, headers=ONE)
+            told.append((answer.status_code, answer.json().get("detail", "")))
+        theirs = await bob.post(TOPIC, content=command, headers=ONE)
+    assert told == [(202, ""), (422, "Agent 'Concierge' is stopped."), (422, "Agent 'Concierge' was terminated.")]
+    assert (theirs.status_code, theirs.json()["detail"]) == (422, f"There is no agent '{mine.id}'.")
+
+
+async def test_agents_are_looked_up_for_who_may_publish_alone(sqlite_installation: Installation) -> None:
+    """IDN-2."""
+    reader = replace(sqlite_installation.ada, permissions=frozenset({Permission.AGENTS_READ}))
+    with pytest.raises(Forbidden):
+        await sqlite_installation.backend.agents.refusals(reader, [StartRun(agent="concierge", input="x")])

@@ -147,7 +147,8 @@ class BusService:
         """Handle events of these types in transactions, once each, in order by key.
 
         A handler reacts in the transaction that also records the event as done. One that raises is tried again alone,
-        with growing waits that hold up its key only; at last the event becomes a dead letter.
+        with growing waits that hold up its key only; at last the event becomes a dead letter, at once where it
+        raised `Hopeless`.
 
         Args:
             consumer: a stable name; the consumers of one name share the events.

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from backend.foundation.bus import rules
+from backend.foundation.bus.errors import Hopeless
 from backend.foundation.bus.ports import Delivery, Partition, Reader
 from backend.foundation.bus.rules import Retries, is_outage, wait_s
 from backend.foundation.bus.service.commits import Commits
@@ -283,6 +284,9 @@ class Dispatcher:
         return await self._failed_alone(items[0], cause)
 
     async def _failed_alone(self, item: Item, cause: Exception) -> float:
+        if isinstance(cause, Hopeless):
+            reason = cause.__cause__
+            return await self._bury(item, reason if isinstance(reason, Exception) else cause)
         if item.attempts >= self._retries.attempts:
             return await self._bury(item, cause)
         self._retried.inc()

@@ -49,6 +49,32 @@ async def test_an_event_of_a_sender_with_a_long_name_starts_its_run(engine: Engi
     await until(lambda: _succeeded(engine), 60)
 
 
+@pytest.mark.parametrize(
+    ("asked", "cause"),
+    [
+        (StartRun(agent="nobody", input="Hello"), "AgentNotFound: There is no agent 'nobody'."),
+        (StartRun(agent="con\x00cierge", input="Hello"), "AgentNotFound"),
+        (StartRun(agent="concierge", input=" "), "InputInvalid: The input is empty."),
+    ],
+)
+async def test_a_command_that_cannot_succeed_is_a_dead_letter_after_one_try(
+    engine: Engine, asked: StartRun, cause: str
+) -> None:
+    """BUS-4, BUS-9: it waits for a person, not for the end of its tries."""
+    backend, ada = engine.backend, engine.ada
+    event = Event(type="agents.start_run.v1", tenant=ada.tenant, key="k", source="/test", data=asked)
+    async with backend.database.write(ada.tenant) as session:
+        await backend.bus.publish(session, event)
+
+    async def given_up() -> bool:
+        return bool(await backend.dead_letters.letters(ada))
+
+    await until(given_up, 60)
+    (letter,) = await backend.dead_letters.letters(ada)
+    assert (letter.consumer, letter.attempts) == ("agents", 1)
+    assert letter.cause.startswith(cause)
+
+
 async def _succeeded(engine: Engine) -> bool:
     async with engine.backend.database.read(engine.ada.tenant) as session:
         runs = (await session.execute(select(RunRow).where(col(RunRow.source) == "event"))).scalars().all()

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.foundation.bus import rules
+from backend.foundation.bus.errors import Hopeless
 from backend.foundation.kernel.errors import Unavailable
 from tests.fixtures.waiting import until
 from tests.unit.backend.foundation.bus.consumer import ONE, ZERO, Consumer, nothing, turns
@@ -119,6 +120,26 @@ async def test_an_event_that_always_fails_becomes_a_dead_letter_and_its_key_goes
     error, attempts = consumer.work.buried["a1"]
     assert isinstance(error, ValueError)
     assert attempts == rules.RETRIES.attempts == consumer.work.tries["a1"]
+    assert sorted(consumer.work.done) == ["a2", "b1"]
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+async def test_what_a_handler_calls_hopeless_is_a_dead_letter_without_more_tries(batch: int) -> None:
+    """BUS-4."""
+
+    async def handle(name: str) -> None:
+        if name == "a1":
+            try:
+                raise ValueError("no such agent")
+            except ValueError as error:
+                raise Hopeless("no use") from error
+
+    consumer = Consumer(handle, batch=batch, workers=1)
+    await consumer.own(ZERO)
+    consumer.deliver("a1", "a2", "b1")
+    await until(lambda: consumer.reader.committed == {ZERO: "3"})
+    error, attempts = consumer.work.buried["a1"]
+    assert (repr(error), attempts) == ("ValueError('no such agent')", 1 if batch == 1 else 2)
     assert sorted(consumer.work.done) == ["a2", "b1"]
 
 
