@@ -37,6 +37,7 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/probe", "type": "x", "data
 def filled(path: str, ids: Ids) -> str:
     """The path with the ids in the place of its parameters; one that is not known here fails."""
     known = {"{agent}": ids.agent, "{run}": ids.run, "{topic}": f"aw.{ids.thread}"}
+    known |= {"{webhook}": ids.webhook, "{delivery}": ids.delivery}
     return re.sub(r"\{[^}]*\}", lambda found: known[found[0]], path)
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.gateway.http import a2a, asyncapi, events, forms
+from backend.gateway.http import a2a, asyncapi, events, forms, webhooks
 from backend.gateway.http.door import Door, NetworkSettings
 from backend.gateway.http.endpoints import endpoint, probe
 from backend.gateway.http.headers import SafeHeaders
@@ -37,6 +37,7 @@ def create_routes() -> list[BaseRoute]:
         endpoint("GET", "/v1/runs/{run}/events", runs.events),
         endpoint("POST", "/v1/runs/{run}/cancel", runs.cancel),
         endpoint("POST", "/events/{topic}", events.publish, bulk=True),
+        *_webhooks(),
         endpoint("POST", "/a2a/{agent}", a2a.call),
         endpoint("GET", "/a2a/{agent}/.well-known/agent-card.json", a2a.card),
         endpoint("GET", "/a2a/keys/{tenant}", a2a.keys),
@@ -48,6 +49,25 @@ def create_routes() -> list[BaseRoute]:
         probe("/asyncapi.json", asyncapi.as_json),
         probe("/asyncapi.yaml", asyncapi.as_yaml),
         *(Route(f"{prefix}/{{rest:path}}", _nothing_here, methods=_METHODS) for prefix in _OURS),
+    ]
+
+
+def _webhooks() -> list[BaseRoute]:
+    one, delivery = "/v1/webhooks/{webhook}", "/v1/deliveries/{delivery}"
+    return [
+        endpoint("GET", "/v1/webhooks", webhooks.list_all),
+        endpoint("POST", "/v1/webhooks", webhooks.create),
+        endpoint("GET", one, webhooks.get),
+        endpoint("PATCH", one, webhooks.change),
+        endpoint("DELETE", one, webhooks.delete),
+        endpoint("POST", f"{one}/enable", webhooks.enable),
+        endpoint("POST", f"{one}/disable", webhooks.disable),
+        endpoint("POST", f"{one}/rotate-secret", webhooks.rotate),
+        endpoint("POST", f"{one}/test", webhooks.test),
+        endpoint("POST", f"{one}/redeliver-failed", webhooks.redeliver_failed),
+        endpoint("GET", f"{one}/deliveries", webhooks.deliveries),
+        endpoint("GET", delivery, webhooks.delivery),
+        endpoint("POST", f"{delivery}/redeliver", webhooks.redeliver),
     ]
 
 

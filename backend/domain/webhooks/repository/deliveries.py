@@ -41,8 +41,10 @@ async def queue(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
 _SHOWN = ("id", "type", "event", "status", "attempts", "code", "duration_ms", "due_ms", "created_ms", "ended_ms")
 
 
-async def log(session: AsyncSession, tenant: str, webhook: str, *, status: str, limit: int) -> list[DeliveryView]:
-    """Return a subscription's deliveries, of one status or any, the newest first."""
+async def log(
+    session: AsyncSession, tenant: str, webhook: str, *, status: str, before: str = "", limit: int
+) -> list[DeliveryView]:
+    """Return a subscription's deliveries, of one status or any, those before one or all, the newest first."""
     statement = (
         select(*(_DELIVERY.c[name] for name in (*_SHOWN, "owner")))
         .where(_DELIVERY.c.tenant == tenant, _DELIVERY.c.subscription == webhook)
@@ -51,6 +53,8 @@ async def log(session: AsyncSession, tenant: str, webhook: str, *, status: str, 
     )
     if status:
         statement = statement.where(_DELIVERY.c.status == status)
+    if before:
+        statement = statement.where(_DELIVERY.c.id < before)
     return [_view(row) for row in (await session.execute(statement)).mappings()]
 
 

@@ -54,11 +54,15 @@ async def wanted(session: AsyncSession) -> list[Wanted]:
     return [Wanted(*row) for row in await session.execute(_WANTED)]
 
 
-async def views(session: AsyncSession, tenant: str, webhook: str = "", *, limit: int) -> list[WebhookView]:
-    """Return a tenant's subscriptions, or one of them, the newest first."""
+async def views(
+    session: AsyncSession, tenant: str, webhook: str = "", *, before: str = "", limit: int
+) -> list[WebhookView]:
+    """Return a tenant's subscriptions, those before one, or just one of them, the newest first."""
     statement = _views(tenant).order_by(_SUBSCRIPTION.c.id.desc()).limit(limit)
     if webhook:
         statement = statement.where(_SUBSCRIPTION.c.id == webhook)
+    if before:
+        statement = statement.where(_SUBSCRIPTION.c.id < before)
     return [
         WebhookView(
             **{name: row[name] for name in _SHOWN},

@@ -62,11 +62,11 @@ class Webhooks:
         """Return the event types that may be subscribed to."""
         return OFFERED
 
-    async def all(self, caller: Caller) -> list[WebhookView]:
-        """Return the tenant's subscriptions, the newest first."""
+    async def all(self, caller: Caller, *, before: str = "", limit: int = MOST_WEBHOOKS) -> list[WebhookView]:
+        """Return the tenant's subscriptions, the newest first, only those made before one if that is told."""
         caller.require(Permission.WEBHOOKS_READ)
         async with self._db.read(caller.tenant) as session:
-            return await subscriptions.views(session, caller.tenant, limit=MOST_WEBHOOKS)
+            return await subscriptions.views(session, caller.tenant, before=_cursor(before), limit=limit)
 
     async def one(self, caller: Caller, webhook: str) -> WebhookView:
         """Return a subscription; raise `WebhookNotFound`."""
@@ -100,15 +100,22 @@ class Webhooks:
         await asyncio.sleep(_SETTLES_S)
         return NewSecret(view=view, secret=secret)
 
-    async def change(self, caller: Caller, webhook: str, *, url: str, types: Sequence[str]) -> None:
-        """Change address and types; what waits goes to the new address. Raises as `create` and `WebhookNotFound`."""
+    async def change(
+        self, caller: Caller, webhook: str, *, url: str | None = None, types: Sequence[str] | None = None
+    ) -> None:
+        """Change the address, the types, or both; what waits goes to the new address.
+
+        Raises as `create` and `WebhookNotFound`.
+        """
         caller.require(Permission.WEBHOOKS_WRITE)
-        checked, wanted = check_url(url, self._allowed), _checked(types)
+        checked = None if url is None else check_url(url, self._allowed)
+        wanted = None if types is None else _checked(types)
         async with self._db.write(caller.tenant) as session:
             row = await _row(session, caller, webhook)
-            moved = row.url != checked
-            await subscriptions.change(session, caller.tenant, webhook, {"url": checked, "types": wanted})
-            await self._record(session, caller, "changed", webhook, types=wanted, moved=moved)
+            values = {"url": checked or row.url, "types": row.types if wanted is None else wanted}
+            moved = row.url != values["url"]
+            await subscriptions.change(session, caller.tenant, webhook, values)
+            await self._record(session, caller, "changed", webhook, types=values["types"], moved=moved)
         await asyncio.sleep(_SETTLES_S)
 
     async def turn(self, caller: Caller, webhook: str, *, on: bool) -> None:
@@ -172,15 +179,20 @@ class Webhooks:
         return delivery
 
     async def deliveries(
-        self, caller: Caller, webhook: str, *, status: str = "", limit: int = 100
+        self, caller: Caller, webhook: str, *, status: str = "", before: str = "", limit: int = 100
     ) -> list[DeliveryView]:
-        """Return what was sent or waits, of one status or any, the newest first, at most 200."""
+        """Return what was sent or waits, of one status or any, the newest first, those before one, at most 200."""
         caller.require(Permission.WEBHOOKS_READ)
         if status not in ("", "WAITING", "DELIVERED", "FAILED"):
             raise Invalid("A delivery is WAITING, DELIVERED or FAILED.", field="status")
         async with self._db.read(caller.tenant) as session:
             return await deliveries.log(
-                session, caller.tenant, _id(webhook), status=status, limit=max(1, min(limit, _MOST_LISTED))
+                session,
+                caller.tenant,
+                _id(webhook),
+                status=status,
+                before=_cursor(before),
+                limit=max(1, min(limit, _MOST_LISTED)),
             )
 
     async def delivery(self, caller: Caller, delivery: str) -> DeliveryDetail:
@@ -260,6 +272,13 @@ def _id(text: str) -> str:
     """Return an id as it may be asked for; what is none is not even looked for."""
     if not _ID.fullmatch(text):
         raise _missing(text)
+    return text
+
+
+def _cursor(text: str) -> str:
+    """Return the id that a list goes on after, empty for its beginning."""
+    if text and not _ID.fullmatch(text):
+        raise Invalid("The cursor is none that was given.", field="before")
     return text
 
 
