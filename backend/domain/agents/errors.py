@@ -3,8 +3,7 @@
 ├── AgentNotFound     404  no such agent for this tenant
 ├── AgentArchived     409  it was terminated
 ├── AgentNotRunning   409  it is stopped, a draft or in error
-├── InputInvalid      422  an empty or too long input
-└── KeyReused         422  an idempotency key came again with another input
+└── InputInvalid      422  an empty or too long input
 """
 
 from backend.foundation.kernel.errors import Conflict, Invalid, NotFound
@@ -27,11 +26,6 @@ class AgentArchived(Conflict):
 
 class InputInvalid(Invalid):
     code = "input_invalid"
-
-
-class KeyReused(Invalid):
-    code = "idempotency_key_reused"
-    hint = "Use a new Idempotency-Key for another request."
 
 
 CANNOT_START = (AgentNotFound, AgentArchived, AgentNotRunning, InputInvalid)

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.domain.agents import repository
-from backend.domain.agents.errors import CANNOT_START, AgentArchived, AgentNotFound, AgentNotRunning, KeyReused
+from backend.domain.agents.errors import CANNOT_START, AgentArchived, AgentNotFound, AgentNotRunning
 from backend.domain.agents.rules import CONCIERGE, MAX_SUBJECT, checked_input, facts_of, key_trigger, starter_graph
 from backend.domain.agents.views import AgentView
 from backend.domain.directory.service import Directory
@@ -18,7 +18,7 @@ from backend.domain.tools.service import Tools
 from backend.foundation.audit.service import Audit
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller, Permission
-from backend.foundation.kernel.errors import AutoWeaveError
+from backend.foundation.kernel.errors import AutoWeaveError, KeyReused
 from backend.foundation.kernel.ids import AgentId, SnapshotId, TenantId, new_id
 from backend.foundation.kernel.ports import Database
 from backend.foundation.telemetry.tracing import current_traceparent, span

@@ -5,6 +5,7 @@
 ├── AddressRefused        422  the address leads into a private network
 ├── TypeNotOffered        422  no such event type for webhooks
 ├── TooManyWebhooks       409  the tenant has as many as it may
+├── WebhookMade           409  the request made one already, whose secret is not told any more
 ├── WebhookIsOff          409  it is turned off, so nothing can be sent
 ├── AlreadySending        409  the delivery is being sent at this moment
 └── NotDelivered          503  the receiver could not be reached, or did not answer in time
@@ -36,6 +37,11 @@ class TypeNotOffered(Invalid):
 class TooManyWebhooks(Conflict):
     code = "too_many_webhooks"
     hint = "Delete one that is no longer used."
+
+
+class WebhookMade(Conflict):
+    code = "webhook_made_already"
+    hint = "Rotate its secret if the first answer was lost, or use a new Idempotency-Key for another webhook."
 
 
 class WebhookIsOff(Conflict):

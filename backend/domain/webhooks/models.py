@@ -12,11 +12,15 @@ class SubscriptionRow(TenantRow, table=True):
     """Where events of some types (an empty list: of all) are sent; ``secret`` and ``old_secret`` are sealed.
 
     ``failing_since_ms`` and ``failures`` count from the last success; ``dropped`` are events that were not queued
-    because too many waited. Of a deleted one the row stays until its deliveries are removed.
+    because too many waited; ``request`` stands for the idempotency key that made it. Of a deleted one the row stays
+    until its deliveries are removed.
     """
 
     __tablename__ = "webhooks_subscription"  # pyright: ignore[reportAssignmentType]
-    __table_args__ = (Index("ix_webhooks_subscription_tenant", "tenant", "deleted_ms"),)
+    __table_args__ = (
+        Index("ix_webhooks_subscription_tenant", "tenant", "deleted_ms"),
+        Index("ux_webhooks_subscription_request", "tenant", "request", unique=True),
+    )
 
     id: str = Field(primary_key=True, max_length=40)
     url: str = Field(sa_type=Text)
@@ -33,6 +37,7 @@ class SubscriptionRow(TenantRow, table=True):
     dropped: int = Field(default=0, sa_type=BigInteger)
     created_ms: int = Field(sa_type=BigInteger)
     deleted_ms: int = Field(default=0, sa_type=BigInteger)
+    request: str | None = Field(default=None, max_length=80)
 
 
 class DeliveryRow(TenantRow, table=True):

@@ -2,6 +2,7 @@
 
 AutoWeaveError
 ├── Invalid            422  what was sent cannot be used
+│   └── KeyReused      422  an idempotency key came again with another request
 ├── Unauthenticated    401  nobody is signed in
 ├── Forbidden          403  signed in, but without the permission
 ├── NotFound           404  no such thing for this tenant
@@ -39,6 +40,11 @@ class Invalid(AutoWeaveError):
     code = "invalid"
     status = 422
     hint = "Correct the named field and send it again."
+
+
+class KeyReused(Invalid):
+    code = "idempotency_key_reused"
+    hint = "Use a new Idempotency-Key for another request."
 
 
 class Unauthenticated(AutoWeaveError):

@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.app import current
-from backend.domain.agents.errors import AgentArchived, AgentNotRunning, InputInvalid, KeyReused
+from backend.domain.agents.errors import AgentArchived, AgentNotRunning, InputInvalid
 from backend.domain.agents.views import AgentView
 from backend.domain.directory.errors import CardNotFound
 from backend.domain.flows.errors import RunNotFound
 from backend.domain.flows.views import FINISHED, RunView
 from backend.foundation.kernel.caller import Caller, Permission
+from backend.foundation.kernel.errors import KeyReused
 from backend.gateway.http.a2a_shapes import (
     TEXT,
     Call,

@@ -10,6 +10,7 @@ STRUCTS = (
     shapes.WebhookRequest, shapes.WebhookChange, shapes.Rotation, shapes.Webhook, shapes.Webhooks, shapes.WebhookSecret,
     shapes.Deliveries, shapes.DeliveryLog, shapes.Sent, shapes.SentAgain,
 )  # fmt: skip
+_SAME = "The same key with the same body gives the same webhook; for a day and until it is rotated, the same secret."
 _READ = "Needs `webhooks:read`."
 _WRITE = "Needs `webhooks:read` and `webhooks:write`."
 _WEBHOOK = "whs_01m804fn93faehc9a0bh2q5e67"
@@ -64,7 +65,8 @@ def _subscriptions() -> dict[str, Any]:
                 "createWebhook", "Subscribe an address",
                 f"Each event of these types that is published after the answer is sent to it. The secret, which signs "
                 f"them, is told this once. The types are {', '.join(f'`{name}`' for name in OFFERED)}. {_WRITE}",
-                {"201": made}, body=_body("WebhookRequest", {"url": _HOOK["url"], "types": _HOOK["types"]}),
+                {"201": made}, parameters=[parameter("Idempotency-Key", "header", _SAME)],
+                body=_body("WebhookRequest", {"url": _HOOK["url"], "types": _HOOK["types"]}),
             ),
         },
         "/v1/webhooks/{webhook}": {

@@ -44,7 +44,7 @@ class Runs:
             request.path_params["agent"],
             input=asked.input,
             thread=asked.thread,
-            idempotency_key=_idempotency_key(request),
+            idempotency_key=idempotency_key(request),
         )
         if EVENT_STREAM in request.headers.get("accept", "").lower():
             return self._stream(request, caller, run)
@@ -101,7 +101,8 @@ def json_response(content: msgspec.Struct, status: int = HTTPStatus.OK) -> Respo
     )
 
 
-def _idempotency_key(request: Request) -> str:
+def idempotency_key(request: Request) -> str:
+    """Return the header ``Idempotency-Key``, empty for none; raise `Invalid` for one that is too long."""
     key = request.headers.get("idempotency-key", "").strip()
     if len(key) > _LONGEST_KEY or not key.isprintable():
         raise Invalid(f"An Idempotency-Key has at most {_LONGEST_KEY} printable characters.", field="Idempotency-Key")

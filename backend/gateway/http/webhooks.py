@@ -12,7 +12,7 @@ from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Invalid
 from backend.gateway.http.bodies import read_json
 from backend.gateway.http.callers import caller_of
-from backend.gateway.http.runs import json_response
+from backend.gateway.http.runs import idempotency_key, json_response
 from backend.gateway.http.webhook_shapes import (
     Deliveries,
     Rotation,
@@ -45,7 +45,7 @@ async def create(request: Request) -> Response:
     """Subscribe an address; the secret is in this answer and in no other."""
     caller = await _writer(request)
     asked = await read_json(request, WebhookRequest)
-    made = await _rooms().create(caller, url=asked.url, types=asked.types)
+    made = await _rooms().create(caller, url=asked.url, types=asked.types, idempotency_key=idempotency_key(request))
     response = json_response(secret_shape(made), HTTPStatus.CREATED)
     response.headers["location"] = f"/v1/webhooks/{made.view.id}"
     return response

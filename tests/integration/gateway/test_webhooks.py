@@ -1,5 +1,6 @@
 """API-2, BUS-9: webhooks by REST, as programs make and look after them."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from backend.domain.webhooks.models import DeliveryRow
+from backend.domain.webhooks.models import DeliveryRow, SubscriptionRow
 from backend.domain.webhooks.repository import deliveries, subscriptions
 from backend.foundation.kernel.ids import new_id
 from backend.gateway.http.openapi import document
@@ -317,3 +318,48 @@ async def test_a_workspace_has_no_more_than_it_may(sqlite_installation: Installa
         listed = await client.get("/v1/webhooks", params={"limit": "100"})
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_webhooks")
     assert (len(listed.json()["webhooks"]), listed.json()["next"]) == (50, "")
+
+
+async def test_a_request_that_is_sent_again_makes_no_second_webhook(installation: Installation) -> None:
+    """API-2: also when both come at once, and for its own caller alone."""
+    asked: dict[str, Any] = {"json": {"url": URL, "types": [FINISHED]}, "headers": {"idempotency-key": "deploy-1"}}
+    async with installation.client(installation.ada_key) as ada, installation.client(installation.bob_key) as bob:
+        answers = await asyncio.gather(*[ada.post("/v1/webhooks", **asked) for _ in range(3)])
+        assert [answer.status_code for answer in answers] == [201, 201, 201]
+        made, secret = answers[0].json()["webhook"]["id"], answers[0].json()["secret"]
+        assert {(one.json()["webhook"]["id"], one.json()["secret"]) for one in answers} == {(made, secret)}
+        theirs = await bob.post("/v1/webhooks", **asked)
+        assert theirs.json()["webhook"]["id"] != made
+        assert len((await ada.get("/v1/webhooks")).json()["webhooks"]) == 1
+
+        other = await ada.post("/v1/webhooks", json={"url": URL}, headers=asked["headers"])
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+        await ada.post(f"/v1/webhooks/{made}/rotate-secret", json={})
+        late = await ada.post("/v1/webhooks", **asked)
+        assert (late.status_code, late.json()["code"]) == (409, "webhook_made_already")
+        assert made in late.json()["detail"]
+
+        await ada.delete(f"/v1/webhooks/{made}")
+        fresh = await ada.post("/v1/webhooks", **asked)
+        assert fresh.status_code == 201
+        assert fresh.json()["webhook"]["id"] != made
+
+
+async def test_after_a_day_a_request_that_is_sent_again_is_not_told_the_secret(
+    sqlite_installation: Installation,
+) -> None:
+    asked: dict[str, Any] = {"json": {"url": URL}, "headers": {"idempotency-key": "deploy-1"}}
+    async with sqlite_installation.client(sqlite_installation.ada_key) as client:
+        made = (await client.post("/v1/webhooks", **asked)).json()["webhook"]
+        async with sqlite_installation.backend.database.write(sqlite_installation.ada.tenant) as session:
+            before = made["created_ms"] - 25 * 3_600_000
+            await session.execute(update(SubscriptionRow).values(created_ms=before))
+        late = await client.post("/v1/webhooks", **asked)
+    assert (late.status_code, late.json()["code"]) == (409, "webhook_made_already")
+
+
+async def test_a_key_that_is_too_long_is_refused(sqlite_installation: Installation) -> None:
+    async with sqlite_installation.client(sqlite_installation.ada_key) as client:
+        answer = await client.post("/v1/webhooks", json={"url": URL}, headers={"idempotency-key": "x" * 5_000})
+    assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")

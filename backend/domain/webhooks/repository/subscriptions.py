@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, insert, select, true, update
+from sqlalchemy import Select, func, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -93,9 +94,25 @@ async def count(session: AsyncSession, tenant: str) -> int:
     return (await session.execute(counted)).scalar_one()
 
 
-async def add(session: AsyncSession, row: dict[str, Any]) -> None:
-    """Insert a subscription."""
-    await session.execute(insert(SubscriptionRow).values(**row, created_ms=now_ms()))
+async def add(session: AsyncSession, row: dict[str, Any]) -> bool:
+    """Insert a subscription; return whether there was none of its request."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(_SUBSCRIPTION).values(**_NEW, **row, created_ms=now_ms())
+    return row_count(await session.execute(statement.on_conflict_do_nothing(index_elements=["tenant", "request"]))) == 1
+
+
+_NEW: dict[str, Any] = {
+    "enabled": True, "reason": "", "old_secret": "", "old_until_ms": 0, "succeeded_ms": 0, "failing_since_ms": 0,
+    "failures": 0, "error": "", "dropped": 0, "deleted_ms": 0,
+}  # fmt: skip
+
+
+async def made_by(session: AsyncSession, tenant: str, requests: Sequence[str | None]) -> SubscriptionRow | None:
+    """Return the subscription that one of these requests made."""
+    statement = select(SubscriptionRow).where(
+        col(SubscriptionRow.tenant) == tenant, col(SubscriptionRow.request).in_(requests)
+    )
+    return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def found(session: AsyncSession, tenant: str, webhook: str) -> SubscriptionRow | None:

@@ -11,19 +11,21 @@ from backend.domain.webhooks.errors import (
     TooManyWebhooks,
     TypeNotOffered,
     WebhookIsOff,
+    WebhookMade,
     WebhookNotFound,
 )
 from backend.domain.webhooks.handlers import KNOWN_FOR_S
 from backend.domain.webhooks.models import SubscriptionRow
 from backend.domain.webhooks.repository import deliveries, subscriptions
 from backend.domain.webhooks.rules.addresses import Allowed, check_url
+from backend.domain.webhooks.rules.requests import TOLD_AGAIN_MS, is_rotated, request_of, rotated
 from backend.domain.webhooks.rules.retries import rfc3339
 from backend.domain.webhooks.rules.signing import OFFERED, TEST_TYPE, body_of_test, new_secret
 from backend.domain.webhooks.views import DeliveryDetail, DeliveryView, NewSecret, WebhookView
 from backend.foundation.audit.service import Audit
 from backend.foundation.events.codec import readable
 from backend.foundation.kernel.caller import Caller, Permission
-from backend.foundation.kernel.errors import Invalid
+from backend.foundation.kernel.errors import Conflict, Invalid, KeyReused
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import new_id
 from backend.foundation.kernel.ports import Database
@@ -74,31 +76,62 @@ class Webhooks:
         async with self._db.read(caller.tenant) as session:
             return await _view(session, caller, webhook)
 
-    async def create(self, caller: Caller, *, url: str, types: Sequence[str]) -> NewSecret:
+    async def create(self, caller: Caller, *, url: str, types: Sequence[str], idempotency_key: str = "") -> NewSecret:
         """Subscribe an address to event types, none meaning all; return the secret, which is told this once.
 
-        Each event of these types that is published after this returned is sent.
+        Each event of these types that is published after this returned is sent. The same ``idempotency_key`` with the
+        same request gives the same subscription and, for a day and until it is rotated, the same secret.
 
         Raises:
             WebhookUrlInvalid, AddressRefused: the address cannot be sent to.
             TypeNotOffered: no such type.
             TooManyWebhooks: there are 50 already.
+            KeyReused: the key made another subscription, or this one was changed since.
+            WebhookMade: the key made this one, but its secret is not told any more.
         """
         caller.require(Permission.WEBHOOKS_WRITE)
         checked, wanted = check_url(url, self._allowed), _checked(types)
-        webhook, secret = new_id("whs"), new_secret()
-        sealed = self._sealer.seal(secret, place_of(caller.tenant, webhook))
+        request = request_of(caller.subject, idempotency_key) if idempotency_key else None
         async with self._db.write(caller.tenant) as session:
-            if await subscriptions.count(session, caller.tenant) >= MOST_WEBHOOKS:
-                raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks already.")
-            await subscriptions.add(
-                session, {"id": webhook, "tenant": caller.tenant, "url": checked, "types": wanted, "secret": sealed}
-            )
-            await self._record(session, caller, "created", webhook, types=wanted)
-            view = await _view(session, caller, webhook)
+            made = await self._made(session, caller, request, checked, wanted)
+            # The second of two at once finds only now that there is one.
+            made = made or await self._add(session, caller, request, checked, wanted)
+            made = made or await self._made(session, caller, request, checked, wanted)
         hit("webhooks.create.after")
         await asyncio.sleep(_SETTLES_S)
-        return NewSecret(view=view, secret=secret)
+        if made is None:
+            raise Conflict("The webhook that this request made was deleted at the same moment.")
+        return made
+
+    async def _add(
+        self, session: AsyncSession, caller: Caller, request: str | None, url: str, types: list[str]
+    ) -> NewSecret | None:
+        """Add a subscription and return its secret; ``None`` where the request made one already."""
+        webhook, secret = new_id("whs"), new_secret()
+        if await subscriptions.count(session, caller.tenant) >= MOST_WEBHOOKS:
+            raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks already.")
+        sealed = self._sealer.seal(secret, place_of(caller.tenant, webhook))
+        row = {"id": webhook, "tenant": caller.tenant, "url": url, "types": types, "secret": sealed}
+        if not await subscriptions.add(session, row | {"request": request}):
+            return None
+        await self._record(session, caller, "created", webhook, types=types)
+        return NewSecret(view=await _view(session, caller, webhook), secret=secret)
+
+    async def _made(
+        self, session: AsyncSession, caller: Caller, request: str | None, url: str, types: list[str]
+    ) -> NewSecret | None:
+        """Return what a request made before; raise `KeyReused` or `WebhookMade` where that is another answer."""
+        if request is None:
+            return None
+        row = await subscriptions.made_by(session, caller.tenant, [request, rotated(request)])
+        if row is None:
+            return None
+        if (row.url, row.types) != (url, types):
+            raise KeyReused("This Idempotency-Key was used with another webhook.", field="Idempotency-Key")
+        if is_rotated(row.request) or await database_ms(session) > row.created_ms + TOLD_AGAIN_MS:
+            raise WebhookMade(f"This Idempotency-Key made the webhook {row.id!r} already.")
+        secret = self._sealer.unseal(row.secret, place_of(caller.tenant, row.id))
+        return NewSecret(view=await _view(session, caller, row.id), secret=secret)
 
     async def change(
         self, caller: Caller, webhook: str, *, url: str | None = None, types: Sequence[str] | None = None
@@ -144,6 +177,7 @@ class Webhooks:
                 "secret": self._sealer.seal(secret, place_of(caller.tenant, webhook)),
                 "old_secret": row.secret if keep_hours else "",
                 "old_until_ms": until if keep_hours else 0,
+                "request": rotated(row.request),
             }
             await subscriptions.change(session, caller.tenant, webhook, values)
             await self._record(session, caller, "secret_rotated", webhook, keep_hours=keep_hours)
@@ -156,7 +190,8 @@ class Webhooks:
         caller.require(Permission.WEBHOOKS_WRITE)
         async with self._db.write(caller.tenant) as session:
             await _row(session, caller, webhook)
-            gone = {"enabled": False, "deleted_ms": await database_ms(session), "secret": "", "old_secret": ""}
+            gone = {"enabled": False, "secret": "", "old_secret": "", "request": None}
+            gone |= {"deleted_ms": await database_ms(session)}
             await subscriptions.change(session, caller.tenant, webhook, gone)
             await self._record(session, caller, "deleted", webhook)
 

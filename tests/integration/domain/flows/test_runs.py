@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from backend.domain.agents.errors import AgentNotFound, KeyReused
+from backend.domain.agents.errors import AgentNotFound
 from backend.domain.flows.errors import RunNotFound
 from backend.foundation.kernel.caller import Caller
-from backend.foundation.kernel.errors import Forbidden
+from backend.foundation.kernel.errors import Forbidden, KeyReused
 from tests.fixtures.engine import Engine
 from tests.fixtures.runs import finished
 from tests.fixtures.waiting import until
