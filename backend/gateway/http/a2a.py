@@ -1,10 +1,10 @@
-"""``/a2a``: agents speak A2A 1.0 (JSON-RPC), and show their signed cards.
+"""``/a2a``: agents speak A2A 1.0 (JSON-RPC). A message starts a run, and the run is the task.
 
-A message starts a run, and the run is the task. Calls need an API key of the agent's tenant; a card is read by anybody
-once its agent is published.
+Calls need an API key of the agent's tenant.
 """
 
 import hashlib
+from contextlib import ExitStack
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +14,6 @@ from starlette.responses import Response
 from backend.app import current
 from backend.domain.agents.errors import AgentArchived, AgentNotRunning, InputInvalid
 from backend.domain.agents.views import AgentView
-from backend.domain.directory.errors import CardNotFound
 from backend.domain.flows.errors import RunNotFound
 from backend.domain.flows.views import FINISHED, RunView
 from backend.foundation.kernel.caller import Caller, Permission
@@ -31,19 +30,20 @@ from backend.gateway.http.a2a_shapes import (
     refusal,
     task,
 )
+from backend.gateway.http.a2a_stream import TaskStream
 from backend.gateway.http.bodies import UnsupportedMediaType, media_type, read_body
 from backend.gateway.http.callers import caller_of
+from backend.gateway.http.stream import Seats
 
 _JSON = "application/json"
 _TAKEN = frozenset({_JSON, "application/a2a+json"})
 _GOOD_OUTPUT = frozenset({TEXT, "text/*", "*/*", "text"})
 _LONGEST_WAIT_S = 300.0
 _LONGEST_ID = 200
-_PUBLIC = {"cache-control": "public, max-age=60"}
+_LONGEST_NUMBER = 1_000
+_STREAMED = frozenset({"SendStreamingMessage", "SubscribeToTask"})
 _PRIVATE = {"cache-control": "no-store"}
 _NOT_HERE = {
-    "SendStreamingMessage": Fault.UNSUPPORTED_OPERATION,
-    "SubscribeToTask": Fault.UNSUPPORTED_OPERATION,
     "ListTasks": Fault.UNSUPPORTED_OPERATION,
     "CreateTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
     "GetTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
@@ -56,44 +56,50 @@ _NOT_HERE = {
 T = TypeVar("T")
 
 
-async def card(request: Request) -> Response:
-    """Return an agent's card: a published one to anybody, any other to its own tenant."""
-    agent = request.path_params["agent"]
-    try:
-        return _card(await current().directory.public_card(agent), _PUBLIC)
-    except CardNotFound:
-        return _card(await current().directory.card(await caller_of(request), agent), _PRIVATE)
+class Talk:
+    """The endpoint of agents for other agents; ``seats`` are those of all streams."""
 
+    def __init__(self, seats: Seats) -> None:
+        self._seats = seats
 
-async def only_card(request: Request) -> Response:
-    """Return the published card: the only one, or that of the query's ``agent``."""
-    return _card(await current().directory.public_card(request.query_params.get("agent", "")), _PUBLIC)
+    async def call(self, request: Request) -> Response:
+        """Do one JSON-RPC call. Who may not come in at all gets a problem; what goes wrong inside is the protocol's."""
+        caller = await caller_of(request)
+        # Whoever may run but not read would start what he cannot see.
+        caller.require(Permission.AGENTS_READ)
+        agent = await current().agents.get(caller, request.path_params["agent"])
+        if media_type(request.headers) not in _TAKEN:
+            raise UnsupportedMediaType("The body must be JSON.", hint=f"Send `Content-Type: {_JSON}`.")
+        body = await read_body(request)
+        number: str | int | None = None
+        try:
+            asked = _call(body)
+            number = asked.id
+            _check_version(request.headers.get("a2a-version", ""))
+            if asked.method in _STREAMED:
+                return await self._watch(request, caller, agent, asked)
+            content = answer(number, await _do(caller, agent, asked))
+        except Refusal as refused:
+            content = refusal(number, refused)
+        return Response(content, media_type=_JSON, headers=_PRIVATE)
 
+    async def _watch(self, request: Request, caller: Caller, agent: AgentView, asked: Call) -> Response:
+        async def check() -> None:
+            (await caller_of(request)).require(Permission.AGENTS_READ)
 
-async def keys(request: Request) -> Response:
-    """Return the public keys of a tenant, by which its cards are verified."""
-    found = await current().directory.keys(request.path_params["tenant"])
-    return Response(found.jwks, media_type="application/jwk-set+json", headers=_PUBLIC)
-
-
-async def call(request: Request) -> Response:
-    """Do one JSON-RPC call. Who may not come in at all gets a problem; what goes wrong inside is the protocol's."""
-    caller = await caller_of(request)
-    # Whoever may run but not read would start what he cannot see.
-    caller.require(Permission.AGENTS_READ)
-    agent = await current().agents.get(caller, request.path_params["agent"])
-    if media_type(request.headers) not in _TAKEN:
-        raise UnsupportedMediaType("The body must be JSON.", hint=f"Send `Content-Type: {_JSON}`.")
-    body = await read_body(request)
-    number: str | int | None = None
-    try:
-        asked = _call(body)
-        number = asked.id
-        _check_version(request.headers.get("a2a-version", ""))
-        content = answer(number, await _do(caller, agent, asked))
-    except Refusal as refused:
-        content = refusal(number, refused)
-    return Response(content, media_type=_JSON, headers=_PRIVATE)
+        with ExitStack() as seat:
+            # Before anything is started: who is turned away may ask again.
+            seat.callback(self._seats.take())
+            run, history_length = await _watched(caller, agent, asked)
+            return TaskStream(
+                current(),
+                caller,
+                run,
+                call=asked.id,
+                history_length=history_length,
+                check=check,
+                seat=seat.pop_all().close,
+            )
 
 
 def _call(body: bytes) -> Call:
@@ -105,6 +111,9 @@ def _call(body: bytes) -> Call:
         raise Refusal(Fault.PARSE_ERROR, "The body is not JSON.") from error
     if asked.jsonrpc != "2.0":
         raise Refusal(Fault.INVALID_REQUEST, "`jsonrpc` must be `2.0`.")
+    # Each event of a stream says it again.
+    if isinstance(asked.id, str) and len(asked.id) > _LONGEST_NUMBER:
+        raise Refusal(Fault.INVALID_REQUEST, f"An `id` has at most {_LONGEST_NUMBER:,} characters.")
     return asked
 
 
@@ -133,23 +142,38 @@ def _params(asked: Call, kind: type[T]) -> T:
         raise Refusal(Fault.INVALID_PARAMS, f"The parameters do not fit: {error}.") from error
 
 
+async def _watched(caller: Caller, agent: AgentView, asked: Call) -> tuple[RunView, int | None]:
+    """Return the run that a call wants to watch, and how much of its history it wants."""
+    if asked.method == "SendStreamingMessage":
+        wanted = _params(asked, SendMessage)
+        return await _start(caller, agent, wanted), wanted.configuration.history_length
+    run = await _run(caller, agent, _params(asked, TaskAsked).id)
+    if run.status in FINISHED:
+        raise Refusal(Fault.UNSUPPORTED_OPERATION, f"The task {run.id!r} is over: look at it with `GetTask`.")
+    return run, None
+
+
 async def _send(caller: Caller, agent: AgentView, wanted: SendMessage) -> dict[str, object]:
-    message, configuration = wanted.message, wanted.configuration
-    text = _text_of(message, configuration.accepted_output_modes)
+    run = await _start(caller, agent, wanted)
+    if not wanted.configuration.return_immediately:
+        run, _ = await current().flows.outcome(caller, run, _LONGEST_WAIT_S)
+    return task(run, wanted.configuration.history_length)
+
+
+async def _start(caller: Caller, agent: AgentView, wanted: SendMessage) -> RunView:
+    message = wanted.message
+    text = _text_of(message, wanted.configuration.accepted_output_modes)
     if message.task_id:
         await _run(caller, agent, message.task_id)
         raise Refusal(Fault.UNSUPPORTED_OPERATION, "A task takes one message; send the next one with its context.")
     context = message.context_id or _context(caller, message.message_id)
     key = f"a2a;{message.message_id}"
     try:
-        run = await current().agents.run(caller, agent.id, input=text, thread=context, idempotency_key=key)
+        return await current().agents.run(caller, agent.id, input=text, thread=context, idempotency_key=key)
     except (AgentNotRunning, AgentArchived) as error:
         raise Refusal(Fault.UNSUPPORTED_OPERATION, f"{error.message} {error.hint}") from error
     except (InputInvalid, KeyReused) as error:
         raise Refusal(Fault.INVALID_PARAMS, error.message) from error
-    if not configuration.return_immediately:
-        run, _ = await current().flows.outcome(caller, run, _LONGEST_WAIT_S)
-    return task(run, configuration.history_length)
 
 
 def _text_of(message: Message, accepted: list[str]) -> str:
@@ -186,7 +210,3 @@ async def _cancel(caller: Caller, agent: AgentView, wanted: TaskAsked) -> RunVie
     if run.status in FINISHED:
         raise Refusal(Fault.TASK_NOT_CANCELABLE, f"The task {run.id!r} is over.")
     return await current().flows.cancel(caller, run.id)
-
-
-def _card(text: str, headers: dict[str, str]) -> Response:
-    return Response(text.encode(), media_type=_JSON, headers=headers)

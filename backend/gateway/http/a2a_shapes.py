@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,7 +10,7 @@ from backend.domain.flows.views import RunView
 
 TEXT = "text/plain"
 _DOMAIN = "a2a-protocol.org"
-_STATES = {
+STATES = {
     "QUEUED": "TASK_STATE_SUBMITTED",
     "RUNNING": "TASK_STATE_WORKING",
     "WAITING": "TASK_STATE_WORKING",
@@ -18,6 +18,10 @@ _STATES = {
     "FAILED": "TASK_STATE_FAILED",
     "CANCELLED": "TASK_STATE_CANCELED",
 }
+"""What A2A calls the statuses of a run."""
+
+
+Length = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class Fault(Enum):
@@ -75,7 +79,7 @@ class Configuration(msgspec.Struct, kw_only=True, rename="camel"):
 
     accepted_output_modes: list[str] = []
     return_immediately: bool = False
-    history_length: int | None = None
+    history_length: Length | None = None
 
 
 class SendMessage(msgspec.Struct, kw_only=True):
@@ -86,10 +90,10 @@ class SendMessage(msgspec.Struct, kw_only=True):
 
 
 class TaskAsked(msgspec.Struct, kw_only=True, rename="camel"):
-    """The parameters of ``GetTask`` and ``CancelTask``."""
+    """The parameters of ``GetTask``, ``CancelTask`` and ``SubscribeToTask``."""
 
     id: str
-    history_length: int | None = None
+    history_length: Length | None = None
 
 
 def answer(call: str | int | None, result: dict[str, Any]) -> bytes:
@@ -106,16 +110,41 @@ def refusal(call: str | int | None, refused: Refusal) -> bytes:
 
 def task(run: RunView, history_length: int | None = None) -> dict[str, Any]:
     """Return a run as a task; the answer is its one artifact."""
-    status: dict[str, Any] = {"state": _STATES[run.status], "timestamp": _time(run)}
-    if run.error_code:
-        status["message"] = _message(run, "error", "ROLE_AGENT", f"{run.error_message} {run.error_hint}".strip())
-    found: dict[str, Any] = {"id": run.id, "contextId": run.thread, "status": status}
+    found: dict[str, Any] = {"id": run.id, "contextId": run.thread, "status": _status(run)}
     if run.output:
-        parts = [{"text": run.output, "mediaType": TEXT}]
-        found["artifacts"] = [{"artifactId": f"{run.id}-answer", "name": "answer", "parts": parts}]
+        found["artifacts"] = [_artifact(run, run.output)]
     if history_length != 0:
         found["history"] = [_message(run, "input", "ROLE_USER", run.input)]
     return found
+
+
+def status_update(run: RunView, number: str = "", words: str = "") -> dict[str, Any]:
+    """Return how a run is now as an event; ``words`` are what it does, in a message with a ``number`` of its own."""
+    status = _status(run)
+    if words:
+        status["message"] = _message(run, number, "ROLE_AGENT", words)
+    return {"statusUpdate": {"taskId": run.id, "contextId": run.thread, "status": status}}
+
+
+def artifact_update(run: RunView, text: str, *, append: bool, last: bool = False) -> dict[str, Any]:
+    """Return a piece of the answer as an event of a stream; one that is not appended replaces all before."""
+    event: dict[str, Any] = {"taskId": run.id, "contextId": run.thread, "artifact": _artifact(run, text)}
+    if append:
+        event["append"] = True
+    if last:
+        event["lastChunk"] = True
+    return {"artifactUpdate": event}
+
+
+def _status(run: RunView) -> dict[str, Any]:
+    status: dict[str, Any] = {"state": STATES[run.status], "timestamp": _time(run)}
+    if run.error_code:
+        status["message"] = _message(run, "error", "ROLE_AGENT", f"{run.error_message} {run.error_hint}".strip())
+    return status
+
+
+def _artifact(run: RunView, text: str) -> dict[str, Any]:
+    return {"artifactId": f"{run.id}-answer", "name": "answer", "parts": [{"text": text, "mediaType": TEXT}]}
 
 
 def _message(run: RunView, what: str, role: str, text: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.gateway.http import a2a, asyncapi, events, forms, webhooks
+from backend.gateway.http import a2a_cards, asyncapi, events, forms, webhooks
+from backend.gateway.http.a2a import Talk
 from backend.gateway.http.door import Door, NetworkSettings
 from backend.gateway.http.endpoints import endpoint, probe
 from backend.gateway.http.headers import SafeHeaders
@@ -17,6 +18,7 @@ from backend.gateway.http.probes import Probes
 from backend.gateway.http.problems import routing_problem
 from backend.gateway.http.proxied import KnownHosts, Proxied
 from backend.gateway.http.runs import Runs
+from backend.gateway.http.stream import Seats
 
 _OURS = ("/v1", "/auth", "/events", "/a2a")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -24,7 +26,8 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 def create_routes() -> list[BaseRoute]:
     """Return every endpoint of the door; none collides with Reflex's ``/_event``, ``/_upload`` and ``/ping``."""
-    runs, probes = Runs(), Probes()
+    seats = Seats()
+    runs, talk, probes = Runs(seats), Talk(seats), Probes()
     return [
         endpoint("POST", "/auth/sign-in", forms.sign_in),
         endpoint("POST", "/auth/setup", forms.setup),
@@ -38,10 +41,10 @@ def create_routes() -> list[BaseRoute]:
         endpoint("POST", "/v1/runs/{run}/cancel", runs.cancel),
         endpoint("POST", "/events/{topic}", events.publish, bulk=True),
         *_webhooks(),
-        endpoint("POST", "/a2a/{agent}", a2a.call),
-        endpoint("GET", "/a2a/{agent}/.well-known/agent-card.json", a2a.card),
-        endpoint("GET", "/a2a/keys/{tenant}", a2a.keys),
-        endpoint("GET", "/.well-known/agent-card.json", a2a.only_card),
+        endpoint("POST", "/a2a/{agent}", talk.call),
+        endpoint("GET", "/a2a/{agent}/.well-known/agent-card.json", a2a_cards.card),
+        endpoint("GET", "/a2a/keys/{tenant}", a2a_cards.keys),
+        endpoint("GET", "/.well-known/agent-card.json", a2a_cards.only_card),
         probe("/health", probes.health),
         probe("/ready", probes.ready),
         probe("/metrics", probes.metrics),

@@ -142,9 +142,10 @@ def _a2a() -> dict[str, Any]:
     talk = operation(
         "talkA2a",
         "Talk to an agent by A2A",
-        "JSON-RPC 2.0 with `SendMessage`, `GetTask` and `CancelTask` of A2A 1.0; a task is a run. Send `A2A-Version: "
-        "1.0`. Needs `agents:read`, and `agents:run` for messages and cancels.",
-        {"200": _object("The response, or an error of the protocol.")},
+        "JSON-RPC 2.0 with `SendMessage`, `SendStreamingMessage`, `SubscribeToTask`, `GetTask` and `CancelTask` of A2A "
+        "1.0; a task is a run. Send `A2A-Version: 1.0`. Needs `agents:read`, and `agents:run` for messages and "
+        "cancels.",
+        {"200": _talked()},
         parameters=agent,
         body={"content": {"application/json": {"schema": {"type": "object"}}}},
     )
@@ -163,6 +164,12 @@ def _a2a() -> dict[str, Any]:
         "/a2a/keys/{tenant}": {"get": {**keys, "parameters": [parameter("tenant", "path", "Id of the tenant.")]}},
         "/.well-known/agent-card.json": {"get": only},
     }
+
+
+def _talked() -> dict[str, Any]:
+    """A response is JSON, but for what is streamed."""
+    found = _object("The response, the events of a task, each in a response, or an error of the protocol.")
+    return found | {"content": found["content"] | {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
 def _object(description: str) -> dict[str, Any]:

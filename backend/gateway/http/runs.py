@@ -21,10 +21,10 @@ _LONGEST_KEY = 200
 
 
 class Runs:
-    """The endpoints of agents and their runs."""
+    """The endpoints of agents and their runs; ``seats`` are those of all streams."""
 
-    def __init__(self) -> None:
-        self._seats = Seats()
+    def __init__(self, seats: Seats) -> None:
+        self._seats = seats
 
     async def agents(self, request: Request) -> Response:
         """List the tenant's agents."""

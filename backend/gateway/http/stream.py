@@ -24,13 +24,15 @@ _HEARTBEAT_S = 15.0
 _STORE_AGAIN_S = 0.5
 _MOST = 1_000
 _END = frozenset({"done", "error"})
+_BREAKS = (("\x85", b"\\u0085"), ("\u2028", b"\\u2028"), ("\u2029", b"\\u2029"))
+"""What some clients take for the end of a line, and how JSON writes it without one."""
 
 
 class StreamsFull(Unavailable):
     """This process serves as many streams as it can."""
 
     code = "streams_full"
-    hint = "Ask for the run with `GET /v1/runs/{id}`, or try again in a moment."
+    hint = "Ask for the run with `GET /v1/runs/{id}`, in A2A with `GetTask`, or try again in a moment."
 
 
 class Seats:
@@ -54,7 +56,8 @@ class RunStream(Response):
     """The events ``token``, ``tool``, ``reset``, ``status``, then one of ``done`` and ``error``, which ends it.
 
     The row is the truth: it is asked whenever the stream is quiet for 2 s, so that a stream that was trimmed, wiped or
-    is out of reach ends all the same, with the whole output. ``id:`` is the cursor from which a client goes on.
+    is out of reach ends all the same, with the whole output. ``id:`` is the cursor from which a client goes on. What is
+    said of a run in other words overrides `_begin`, `_tell_entry`, `_tell_look` and `_tell_end`.
 
     Args:
         backend: the rooms.
@@ -92,21 +95,42 @@ class RunStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        telling, leaving = asyncio.create_task(self._tell()), asyncio.create_task(_left(receive))
+        telling: asyncio.Task[None] | None = None
+        leaving: asyncio.Task[None] | None = None
         try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            telling, leaving = asyncio.create_task(self._tell()), asyncio.create_task(_left(receive))
             await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not leaving.done():
                 telling.result()
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            for task in (telling, leaving):
+            begun = [task for task in (telling, leaving) if task is not None]
+            for task in begun:
                 task.cancel()
-            await asyncio.gather(telling, leaving, return_exceptions=True)
+            await asyncio.gather(*begun, return_exceptions=True)
             self._seat()
 
-    async def _tell(self) -> None:
+    async def _begin(self) -> bool:
+        """Tell how the run is; return whether that was all."""
         await self._write(b"retry: 1000\n" + _frame("status", {"status": self._run.status, "run": self._run.id}))
+        return False
+
+    async def _tell_entry(self, entry: LiveEntry) -> None:
+        """Tell an entry of the live stream; one that ends it is the last."""
+        name, data = _event(entry)
+        await self._write(_frame(name, data, self._cursor))
+
+    async def _tell_look(self) -> None:
+        """Tell what a look at the row has shown, other than its end."""
+
+    async def _tell_end(self) -> None:
+        """Tell the end by the row."""
+        await self._write(_frame(*_ending(self._run)))
+
+    async def _tell(self) -> None:
+        if await self._begin():
+            return
         while True:
             try:
                 if await self._follow():
@@ -126,19 +150,23 @@ class RunStream(Response):
                         return True
                     continue
                 self._cursor, entry = found
-                name, data = _event(entry)
-                await self._write(_frame(name, data, self._cursor))
-                if name in _END:
+                await self._tell_entry(entry)
+                if entry.kind in _END:
                     return True
 
     async def _ended_in_row(self) -> bool:
         if self._run.status in FINISHED:
-            await self._write(_frame(*_ending(self._run)))
+            await self._tell_end()
             return True
         # Where it has ended just now, the entry that says so may still be on its way: it is waited for once more.
+        await self._look()
+        await self._tell_look()
+        return False
+
+    async def _look(self) -> None:
+        """Look at the row; where it is out of reach, the run stays as it was."""
         with contextlib.suppress(Unavailable):
             self._run = await self._backend.flows.get(self._caller, self._run.id)
-        return False
 
     async def _heartbeat(self) -> bool:
         if time.monotonic() - self._said < _HEARTBEAT_S:
@@ -222,4 +250,11 @@ def _ending(run: RunView) -> tuple[str, dict[str, Any]]:
 
 def _frame(name: str, data: dict[str, Any], cursor: str = "") -> bytes:
     head = f"id: {cursor}\nevent: {name}\ndata: " if cursor else f"event: {name}\ndata: "
-    return head.encode() + msgspec.json.encode(data) + b"\n\n"
+    return head.encode() + on_one_line(msgspec.json.encode(data)) + b"\n\n"
+
+
+def on_one_line(text: bytes) -> bytes:
+    """Return JSON without what a client's line reader might break it at; standard ends of lines JSON never has."""
+    for mark, escape in _BREAKS:
+        text = text.replace(mark.encode(), escape)
+    return text

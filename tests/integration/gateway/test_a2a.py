@@ -16,10 +16,6 @@ from a2a.types import (
     CancelTaskRequest,
     GetTaskRequest,
     ListTasksRequest,
-    Message,
-    Part,
-    Role,
-    SendMessageConfiguration,
     SendMessageRequest,
     TaskNotCancelableError,
     TaskNotFoundError,
@@ -32,6 +28,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from backend.domain.flows.models import RunRow
+from tests.fixtures.a2a import said
 from tests.fixtures.door import BASE, Installation
 
 pytestmark = pytest.mark.integration
@@ -67,11 +64,6 @@ async def client_of(house: Installation, agent: str) -> AsyncIterator[tuple[Any,
     async with house.client(house.ada_key) as http:
         client = await create_client(f"{BASE}/a2a/{agent}", ClientConfig(streaming=False, httpx_client=http))
         yield client, http
-
-
-def said(text: str, number: str = "m1", context: str = "", task: str = "", **how: Any) -> SendMessageRequest:
-    message = Message(message_id=number, role=Role.ROLE_USER, parts=[Part(text=text)], context_id=context, task_id=task)
-    return SendMessageRequest(message=message, configuration=SendMessageConfiguration(**how))
 
 
 async def sent(client: Any, request: SendMessageRequest) -> Any:
@@ -185,7 +177,13 @@ def message(**changed: Any) -> dict[str, Any]:
         (call("GetTask", {"id": "x"}, id=None), -32600),
         (call("message/send", SEND), -32601),
         (call("__class__", {}), -32601),
-        (call("SendStreamingMessage", SEND), -32004),
+        (call("SendStreamingMessage", {}), -32602),
+        (call("SendStreamingMessage", SEND | {"configuration": {"historyLength": -1}}), -32602),
+        (call("SubscribeToTask", {"id": "run_nothing"}), -32001),
+        (call("SubscribeToTask", {"id": "a\x00b"}), -32001),
+        (call("SubscribeToTask", {"id": 2**80}), -32602),
+        (call("SubscribeToTask", {}), -32602),
+        (call("GetTask", {"id": "x"}, id="x" * 1_001), -32600),
         (call("CreateTaskPushNotificationConfig", {}), -32003),
         (call("GetExtendedAgentCard", {}), -32007),
         (call("SendMessage", []), -32602),

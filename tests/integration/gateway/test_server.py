@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
 import pytest_asyncio
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
 from tests.fixtures.door import Installation
+from tests.fixtures.port import on_a_port
 from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -19,26 +17,8 @@ pytestmark = pytest.mark.integration
 
 @pytest_asyncio.fixture
 async def address(sqlite_installation: Installation) -> AsyncGenerator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server(
-        sqlite_installation.app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False
-    )
-    serving = asyncio.create_task(server.serve())
-    url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url) as client:
-        await until(lambda: _answers(client), 20)
-    yield url
-    server.stop()
-    await asyncio.gather(serving, return_exceptions=True)
-
-
-async def _answers(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.get("/health")).json() == {"status": "alive"}
-    except httpx.TransportError:
-        return False
+    async with on_a_port(sqlite_installation.app) as url:
+        yield url
 
 
 async def test_tokens_come_one_by_one_over_a_real_connection(sqlite_installation: Installation, address: str) -> None:

@@ -86,7 +86,7 @@ def card_of(facts: AgentFacts, standing: Standing, base: str) -> dict[str, Any]:
             {"url": f"{base}/a2a/{facts.agent}", "protocolBinding": "JSONRPC", "protocolVersion": A2A_VERSION}
         ],
         "capabilities": {
-            "streaming": False,
+            "streaming": True,
             "pushNotifications": False,
             "extendedAgentCard": False,
             "extensions": [

@@ -5,7 +5,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
@@ -17,9 +19,9 @@ from backend.domain.agents.service import Agents
 from backend.domain.directory.errors import CardNotFound
 from backend.domain.directory.models import CardRow
 from backend.domain.directory.rules.book import Book
-from backend.domain.directory.rules.cards import VALID_S
+from backend.domain.directory.rules.cards import VALID_S, card_of
 from backend.domain.directory.rules.keys import TenantKey
-from backend.domain.directory.service import Directory
+from backend.domain.directory.service import Directory, announcing
 from backend.domain.directory.service import directory as service
 from backend.domain.directory.views import DirectoryView
 from backend.foundation.bus.service import BusService
@@ -320,6 +322,37 @@ async def test_a_day_old_card_is_signed_again_and_old_withdrawals_are_forgotten(
     await age(8)
     await backend.agents.announce_all(ada.tenant)
     assert await rows() == []
+
+
+async def test_a_card_of_an_earlier_version_is_signed_and_told_anew_when_a_worker_starts(
+    sqlite_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FLW-7: the cards of before said that nothing is streamed."""
+
+    def earlier(*facts: Any) -> dict[str, Any]:
+        card = card_of(*facts)
+        return card | {"capabilities": card["capabilities"] | {"streaming": False}}
+
+    async def shown() -> tuple[int, bool]:
+        [one] = (await sqlite_engine.backend.directory.agents(sqlite_engine.ada)).agents
+        return one.sequence, msgspec.json.decode(one.card)["capabilities"]["streaming"]
+
+    monkeypatch.setattr(announcing, "card_of", earlier)
+    await sqlite_engine.built.prepare_tenants()
+    before, streams = await shown()
+    assert not streams
+    monkeypatch.undo()
+    await sqlite_engine.built.prepare_tenants()
+    after, streams = await shown()
+    assert (after > before, streams) == (True, True)
+
+    async def told() -> bool:
+        found = await announcements(sqlite_engine)
+        return any(isinstance(one, CardAnnounced) and one.sequence == after for one in found)
+
+    await until(told, PATIENCE_S)
+    await sqlite_engine.built.prepare_tenants()
+    assert (await shown())[0] == after
 
 
 async def test_what_the_clock_does_never_makes_a_sequence_go_back(sqlite_installation: Installation) -> None:

@@ -31,7 +31,8 @@ def test_the_protocols_own_types_read_every_field() -> None:
     [interface] = read.supported_interfaces
     assert (interface.url, interface.protocol_binding) == (f"{BASE}/a2a/agt_1", "JSONRPC")
     assert interface.protocol_version == "1.0"
-    assert not read.capabilities.streaming
+    assert read.capabilities.streaming
+    assert not read.capabilities.push_notifications
     assert [skill.id for skill in read.skills] == ["ask"]
 
 
