@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from backend.foundation.kernel.errors import AutoWeaveError
+from backend.foundation.kernel.errors import AutoWeaveError, NotFound
 from backend.foundation.telemetry import metrics
 from backend.foundation.telemetry.logs import get_logger
 from backend.foundation.telemetry.tracing import record_error, set_attribute, span
@@ -54,6 +54,8 @@ def probe(path: str, handle: Handler) -> Route:
 
 async def _respond(handle: Handler, request: Request) -> Response:
     try:
+        if _has_nul(request):
+            raise NotFound("No name has the character NUL.")
         return await handle(request)
     except AutoWeaveError as error:
         if error.status >= 500:
@@ -63,3 +65,8 @@ async def _respond(handle: Handler, request: Request) -> Response:
         _log.exception("request failed", path=request.url.path)
         record_error(error)
         return internal_problem()
+
+
+def _has_nul(request: Request) -> bool:
+    """PostgreSQL takes no text with NUL, not even to look for it."""
+    return "\x00" in request.scope["path"] or b"%00" in request.scope["query_string"]

@@ -101,3 +101,17 @@ async def test_a_hostile_body_is_a_clear_refusal(
         answer = await client.post("/v1/agents/concierge/runs", content=content, headers={"content-type": kind})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_name_with_a_nul_is_not_found_on_any_database(installation: Installation) -> None:
+    """PostgreSQL refuses a text with NUL, which was an internal error, also for nobody in particular."""
+    paths = [
+        ("GET", "/v1/runs/%00"), ("GET", "/v1/runs/a%00/events"), ("POST", "/v1/runs/%00/cancel"),
+        ("POST", "/v1/agents/%00/runs"), ("GET", "/v1/agents/%00/asyncapi.json"), ("POST", "/a2a/%00"),
+        ("GET", "/a2a/%00/.well-known/agent-card.json"), ("GET", "/a2a/keys/%00"),
+        ("GET", "/.well-known/agent-card.json?agent=%00"), ("POST", "/events/%00"),
+    ]  # fmt: skip
+    async with installation.client(installation.ada_key) as ada, installation.client() as nobody:
+        for method, path in paths:
+            for client in (ada, nobody):
+                assert (await client.request(method, path, json={"input": "x"})).status_code == 404
