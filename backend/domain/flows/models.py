@@ -9,6 +9,10 @@ from backend.foundation.kernel.tables import Json, TenantRow
 
 _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 _OPEN = text("status IN ('QUEUED', 'RUNNING', 'WAITING')")
+HEARD_OF = "coalesce(nullif(finished_ms, 0), nullif(started_ms, 0), created_ms)"
+"""When a run came to its status, in milliseconds; an index has it, which queries find by these very words."""
+LISTED = "source <> 'chat'"
+"""Which runs are listed: what people say in chats is theirs."""
 
 
 class SnapshotRow(TenantRow, table=True):
@@ -34,6 +38,16 @@ class RunRow(TenantRow, table=True):
         Index("ix_flows_run_lane", "tenant", "lane", "seq"),
         Index("ix_flows_run_trigger", "trigger"),
         Index("ix_flows_run_owner", "owner", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_flows_run_listed",
+            "tenant",
+            "agent",
+            text(HEARD_OF),
+            "id",
+            "status",
+            sqlite_where=text(LISTED),
+            postgresql_where=text(LISTED),
+        ),
     )
 
     seq: int | None = Field(default=None, sa_column=Column(_SEQUENCE, primary_key=True, autoincrement=True))

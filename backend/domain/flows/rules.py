@@ -2,18 +2,61 @@
 
 import hashlib
 import random
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from backend.domain.flows.errors import GraphInvalid
+from backend.foundation.kernel.errors import Invalid
+
+_RUN = re.compile(r"run_[0-9a-z]{1,36}")
 
 OPEN = ("QUEUED", "RUNNING", "WAITING")
 """The statuses of a run that is not finished."""
 
 MAX_CLAIMS = 5
 """Claims without a new step after which a run is a crash loop."""
+
+
+class RunsWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of an agent's runs to list; empty filters let all pass.
+
+    Attributes:
+        thread, statuses: of the runs.
+        since_ms: when they came to their status at the earliest.
+        after: `RunsPage.next` of the page before.
+        most: how many, 1 to 100.
+        inputs, outputs: whether these texts are wanted. A page of more than a million characters is cut short.
+    """
+
+    agent: str
+    thread: str = ""
+    statuses: tuple[str, ...] = ()
+    since_ms: int | None = None
+    after: str = ""
+    most: int = 50
+    inputs: bool = True
+    outputs: bool = True
+
+
+class Place(NamedTuple):
+    """A run's place in a list: when it came to its status, and its id."""
+
+    at_ms: int
+    run: str
+
+    def __str__(self) -> str:
+        return f"{self.at_ms}.{self.run}"
+
+
+def parse_place(text: str) -> Place:
+    """Return the place that `str` wrote; raise `Invalid` for another text."""
+    at_ms, _, run = text.partition(".")
+    if not (at_ms.isascii() and at_ms.isdecimal() and len(at_ms) <= 15 and _RUN.fullmatch(run)):
+        raise Invalid("The place in the list cannot be read.", hint="Use it as it came.", field="after")
+    return Place(int(at_ms), run)
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,3 +55,18 @@ class RunView:
     created_ms: int
     started_ms: int
     finished_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsPage:
+    """A page of an agent's runs, those first that came to their status last.
+
+    Attributes:
+        runs: without ``input`` or ``output`` where they were not asked for.
+        next: the place after which the next page begins; empty on the last.
+        total: how many runs fit, on all pages together; counted up to 10,000.
+    """
+
+    runs: tuple[RunView, ...]
+    next: str
+    total: int

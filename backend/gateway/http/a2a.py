@@ -4,7 +4,8 @@ Calls need an API key of the agent's tenant.
 """
 
 import hashlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -15,20 +16,24 @@ from backend.app import current
 from backend.domain.agents.errors import AgentArchived, AgentNotRunning, InputInvalid
 from backend.domain.agents.views import AgentView
 from backend.domain.flows.errors import RunNotFound
-from backend.domain.flows.views import FINISHED, RunView
+from backend.domain.flows.rules import RunsWanted
+from backend.domain.flows.views import FINISHED, RunsPage, RunView
 from backend.foundation.kernel.caller import Caller, Permission
-from backend.foundation.kernel.errors import KeyReused
+from backend.foundation.kernel.errors import Invalid, KeyReused
 from backend.gateway.http.a2a_shapes import (
     TEXT,
     Call,
     Fault,
+    ListTasks,
     Message,
     Refusal,
     SendMessage,
     TaskAsked,
     answer,
     refusal,
+    statuses_of,
     task,
+    task_list,
 )
 from backend.gateway.http.a2a_stream import TaskStream
 from backend.gateway.http.bodies import UnsupportedMediaType, media_type, read_body
@@ -39,12 +44,12 @@ _JSON = "application/json"
 _TAKEN = frozenset({_JSON, "application/a2a+json"})
 _GOOD_OUTPUT = frozenset({TEXT, "text/*", "*/*", "text"})
 _LONGEST_WAIT_S = 300.0
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _LONGEST_ID = 200
 _LONGEST_NUMBER = 1_000
 _STREAMED = frozenset({"SendStreamingMessage", "SubscribeToTask"})
 _PRIVATE = {"cache-control": "no-store"}
 _NOT_HERE = {
-    "ListTasks": Fault.UNSUPPORTED_OPERATION,
     "CreateTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
     "GetTaskPushNotificationConfig": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
     "ListTaskPushNotificationConfigs": Fault.PUSH_NOTIFICATION_NOT_SUPPORTED,
@@ -129,6 +134,8 @@ async def _do(caller: Caller, agent: AgentView, asked: Call) -> dict[str, object
     if asked.method == "GetTask":
         wanted = _params(asked, TaskAsked)
         return task(await _run(caller, agent, wanted.id), wanted.history_length)
+    if asked.method == "ListTasks":
+        return await _list(caller, agent, _params(asked, ListTasks))
     if asked.method == "CancelTask":
         return task(await _cancel(caller, agent, _params(asked, TaskAsked)))
     fault = _NOT_HERE.get(asked.method, Fault.METHOD_NOT_FOUND)
@@ -195,13 +202,33 @@ def _context(caller: Caller, message: str) -> str:
 
 
 async def _run(caller: Caller, agent: AgentView, name: str) -> RunView:
+    if name.isprintable():
+        with suppress(RunNotFound):
+            run = await current().flows.get(caller, name)
+            if run.agent == agent.id:
+                return run
+    raise Refusal(Fault.TASK_NOT_FOUND, f"There is no task {name[:80]!r}.")
+
+
+async def _list(caller: Caller, agent: AgentView, wanted: ListTasks) -> dict[str, object]:
+    statuses = statuses_of(wanted.status)
+    if statuses == () or not wanted.context_id.isprintable():
+        return task_list(RunsPage(runs=(), next="", total=0), wanted)
+    since = wanted.status_timestamp_after
+    runs = RunsWanted(
+        agent=agent.id,
+        thread=wanted.context_id,
+        statuses=statuses or (),
+        since_ms=None if since is None else -((_EPOCH - since) // timedelta(milliseconds=1)),
+        after=wanted.page_token,
+        most=wanted.page_size,
+        inputs=wanted.history_length != 0,
+        outputs=wanted.include_artifacts,
+    )
     try:
-        run = await current().flows.get(caller, name)
-    except RunNotFound as error:
-        raise Refusal(Fault.TASK_NOT_FOUND, f"There is no task {name[:80]!r}.") from error
-    if run.agent != agent.id:
-        raise Refusal(Fault.TASK_NOT_FOUND, f"There is no task {name[:80]!r}.")
-    return run
+        return task_list(await current().flows.page(caller, runs), wanted)
+    except Invalid as error:
+        raise Refusal(Fault.INVALID_PARAMS, "The `pageToken` is none of ours: use it as it came.") from error
 
 
 async def _cancel(caller: Caller, agent: AgentView, wanted: TaskAsked) -> RunView:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from backend.domain.flows.views import RunView
+from backend.domain.flows.views import RunsPage, RunView
 
 TEXT = "text/plain"
 _DOMAIN = "a2a-protocol.org"
@@ -19,6 +19,7 @@ STATES = {
     "CANCELLED": "TASK_STATE_CANCELED",
 }
 """What A2A calls the statuses of a run."""
+_NEVER = frozenset({"TASK_STATE_INPUT_REQUIRED", "TASK_STATE_REJECTED", "TASK_STATE_AUTH_REQUIRED"})
 
 
 Length = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -96,6 +97,18 @@ class TaskAsked(msgspec.Struct, kw_only=True, rename="camel"):
     history_length: Length | None = None
 
 
+class ListTasks(msgspec.Struct, kw_only=True, rename="camel"):
+    """The parameters of ``ListTasks``."""
+
+    context_id: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    status: str = ""
+    page_size: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    page_token: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    history_length: Length | None = None
+    status_timestamp_after: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    include_artifacts: bool = False
+
+
 def answer(call: str | int | None, result: dict[str, Any]) -> bytes:
     """Return the response to a call that was done."""
     return msgspec.json.encode({"jsonrpc": "2.0", "id": call, "result": result})
@@ -115,6 +128,28 @@ def task(run: RunView, history_length: int | None = None) -> dict[str, Any]:
         found["artifacts"] = [_artifact(run, run.output)]
     if history_length != 0:
         found["history"] = [_message(run, "input", "ROLE_USER", run.input)]
+    return found
+
+
+def task_list(page: RunsPage, asked: ListTasks) -> dict[str, Any]:
+    """Return a page of runs as a page of tasks."""
+    tasks = [task(run, asked.history_length) for run in page.runs]
+    if asked.include_artifacts:
+        tasks = [{"artifacts": []} | found for found in tasks]
+    return {"tasks": tasks, "nextPageToken": page.next, "pageSize": asked.page_size, "totalSize": page.total}
+
+
+def statuses_of(state: str) -> tuple[str, ...] | None:
+    """Return the statuses of runs that A2A calls so: none for a state in which runs never are, ``None`` for any.
+
+    Raises:
+        Refusal: it is no state.
+    """
+    if state in ("", "TASK_STATE_UNSPECIFIED"):
+        return None
+    found = tuple(status for status, name in STATES.items() if name == state)
+    if not found and state not in _NEVER:
+        raise Refusal(Fault.INVALID_PARAMS, f"There is no state {state[:80]!r}.")
     return found
 
 

@@ -142,9 +142,9 @@ def _a2a() -> dict[str, Any]:
     talk = operation(
         "talkA2a",
         "Talk to an agent by A2A",
-        "JSON-RPC 2.0 with `SendMessage`, `SendStreamingMessage`, `SubscribeToTask`, `GetTask` and `CancelTask` of A2A "
-        "1.0; a task is a run. Send `A2A-Version: 1.0`. Needs `agents:read`, and `agents:run` for messages and "
-        "cancels.",
+        "JSON-RPC 2.0 with `SendMessage`, `SendStreamingMessage`, `SubscribeToTask`, `GetTask`, `ListTasks` and "
+        "`CancelTask` of A2A 1.0; a task is a run. Send `A2A-Version: 1.0`. Needs `agents:read`, and `agents:run` for "
+        "messages and cancels.",
         {"200": _talked()},
         parameters=agent,
         body={"content": {"application/json": {"schema": {"type": "object"}}}},

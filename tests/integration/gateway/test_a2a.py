@@ -15,7 +15,6 @@ from a2a.types import (
     AgentCard,
     CancelTaskRequest,
     GetTaskRequest,
-    ListTasksRequest,
     SendMessageRequest,
     TaskNotCancelableError,
     TaskNotFoundError,
@@ -90,8 +89,6 @@ async def test_the_protocols_own_client_finds_verifies_asks_and_looks_again(inst
             await sent(client, said("More", "m3", task=task.id))
         with pytest.raises(TaskNotFoundError):
             await client.get_task(GetTaskRequest(id="run_nothing"))
-        with pytest.raises(UnsupportedOperationError):
-            await client.list_tasks(ListTasksRequest())
 
 
 async def test_a_task_that_is_not_waited_for_is_cancelled(sqlite_installation: Installation) -> None:
@@ -184,6 +181,21 @@ def message(**changed: Any) -> dict[str, Any]:
         (call("SubscribeToTask", {"id": 2**80}), -32602),
         (call("SubscribeToTask", {}), -32602),
         (call("GetTask", {"id": "x"}, id="x" * 1_001), -32600),
+        (call("GetTask", {"id": "x", "historyLength": -1}), -32602),
+        (call("ListTasks", {"pageSize": 0}), -32602),
+        (call("ListTasks", {"pageSize": 101}), -32602),
+        (call("ListTasks", {"pageSize": 2**80}), -32602),
+        (call("ListTasks", {"historyLength": -1}), -32602),
+        (call("ListTasks", {"status": "TASK_STATE_NOTHING"}), -32602),
+        (call("ListTasks", {"status": "a\x00b"}), -32602),
+        (call("ListTasks", {"contextId": "x" * 5_000}), -32602),
+        (call("ListTasks", {"statusTimestampAfter": "2026-01-01T00:00:00"}), -32602),
+        (call("ListTasks", {"statusTimestampAfter": "yesterday"}), -32602),
+        (call("ListTasks", {"pageToken": "x"}), -32602),
+        (call("ListTasks", {"pageToken": "1.run_x'--"}), -32602),
+        (call("ListTasks", {"pageToken": "1.run_x\n"}), -32602),
+        (call("ListTasks", {"pageToken": "9" * 30 + ".run_x"}), -32602),
+        (call("ListTasks", {"pageToken": "²" + ".run_x"}), -32602),
         (call("CreateTaskPushNotificationConfig", {}), -32003),
         (call("GetExtendedAgentCard", {}), -32007),
         (call("SendMessage", []), -32602),

@@ -13,12 +13,12 @@ from sqlmodel import col
 
 from backend.domain.flows.errors import RunNotFound
 from backend.domain.flows.models import RunRow
-from backend.domain.flows.repository import reads
+from backend.domain.flows.repository import lists, reads
 from backend.domain.flows.repository import runs as rows
-from backend.domain.flows.rules import OPEN, Graph, chain
+from backend.domain.flows.rules import OPEN, Graph, RunsWanted, chain, parse_place
 from backend.domain.flows.service.endings import Endings
 from backend.domain.flows.service.overdue import end_with
-from backend.domain.flows.views import FINISHED, RunView, StepView
+from backend.domain.flows.views import FINISHED, RunsPage, RunView, StepView
 from backend.foundation.bus.service import BusService
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import Unavailable
@@ -97,6 +97,13 @@ class Flows:
         async with self._db.read(caller.tenant) as session:
             view = reads.run_view(await _row(session, caller.tenant, run))
             return view, [reads.step_view(row) for row in await reads.steps_of(session, caller.tenant, run)]
+
+    async def page(self, caller: Caller, wanted: RunsWanted) -> RunsPage:
+        """Return a page of an agent's runs but for those of chats; raise `Invalid` for a place that was made up."""
+        caller.require(Permission.AGENTS_READ)
+        after = parse_place(wanted.after) if wanted.after else None
+        async with self._db.read(caller.tenant) as session:
+            return await lists.page(session, caller.tenant, wanted, after)
 
     async def open_in(self, caller: Caller, thread: ThreadId) -> list[RunView]:
         """Return the unfinished runs of a thread, oldest first."""
