@@ -22,6 +22,8 @@ _QUIET_S = 2.0
 _QUIET_AFTER_END_S = 0.3
 _HEARTBEAT_S = 15.0
 _STORE_AGAIN_S = 0.5
+_PATIENCE_S = 30.0
+"""So long a client may take nothing of what it is sent."""
 _MOST = 1_000
 _END = frozenset({"done", "error"})
 _BREAKS = (("\x85", b"\\u0085"), ("\u2028", b"\\u2028"), ("\u2029", b"\\u2029"))
@@ -33,6 +35,10 @@ class StreamsFull(Unavailable):
 
     code = "streams_full"
     hint = "Ask for the run with `GET /v1/runs/{id}`, in A2A with `GetTask`, or try again in a moment."
+
+
+class _NotTaken(Exception):
+    """The client has stopped reading; its place is for others."""
 
 
 class Seats:
@@ -102,8 +108,9 @@ class RunStream(Response):
             telling, leaving = asyncio.create_task(self._tell()), asyncio.create_task(_left(receive))
             await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not leaving.done():
-                telling.result()
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                with contextlib.suppress(_NotTaken):
+                    telling.result()
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             begun = [task for task in (telling, leaving) if task is not None]
             for task in begun:
@@ -182,7 +189,11 @@ class RunStream(Response):
 
     async def _write(self, chunk: bytes) -> None:
         self._said = time.monotonic()
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except TimeoutError:
+            raise _NotTaken from None
 
 
 class _Next:
