@@ -33,6 +33,7 @@ def create_routes() -> list[BaseRoute]:
         endpoint("POST", "/auth/setup", forms.setup),
         endpoint("POST", "/auth/sign-out", forms.sign_out),
         endpoint("GET", "/v1/agents", runs.agents),
+        endpoint("GET", "/v1/agents/cards", runs.cards),
         endpoint("POST", "/v1/agents/{agent}/runs", runs.start),
         endpoint("GET", "/v1/agents/{agent}/asyncapi.json", asyncapi.agent_as_json),
         endpoint("GET", "/v1/agents/{agent}/asyncapi.yaml", asyncapi.agent_as_yaml),

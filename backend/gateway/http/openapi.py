@@ -19,8 +19,8 @@ from backend.gateway.http.stream import EVENT_STREAM
 from backend.governance.identity.rules import SESSION_COOKIE
 
 _STRUCTS = (
-    shapes.RunRequest, shapes.Run, shapes.Agents, shapes.Accepted, shapes.Problem, shapes.Ready, shapes.Alive,
-    *STRUCTS,
+    shapes.RunRequest, shapes.Run, shapes.Agents, shapes.Cards, shapes.Accepted, shapes.Problem, shapes.Ready,
+    shapes.Alive, *STRUCTS,
 )  # fmt: skip
 
 
@@ -84,6 +84,15 @@ def _agents() -> dict[str, Any]:
         "/v1/agents": {
             "get": operation(
                 "listAgents", "List the agents", "Needs `agents:read`.", {"200": json_answer("The agents.", "Agents")}
+            )
+        },
+        "/v1/agents/cards": {
+            "get": operation(
+                "listCards",
+                "List the agents with their cards",
+                "Who is there, and who is alive; a hundred by their ids. Needs `agents:read`.",
+                {"200": json_answer("The cards.", "Cards")},
+                parameters=[parameter("after", "query", "`next` of the page before.")],
             )
         },
         "/v1/agents/{agent}/runs": {"post": start},

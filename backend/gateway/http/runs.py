@@ -13,11 +13,12 @@ from backend.foundation.kernel.errors import Invalid
 from backend.foundation.live.rules import parse_cursor
 from backend.gateway.http.bodies import read_json
 from backend.gateway.http.callers import caller_of
-from backend.gateway.http.shapes import Agents, RunRequest, agent_shape, run_shape
+from backend.gateway.http.shapes import Agents, Cards, RunRequest, agent_shape, card_shape, run_shape
 from backend.gateway.http.stream import EVENT_STREAM, RunStream, Seats
 
 _LONGEST_WAIT_S = 300.0
 _LONGEST_KEY = 200
+_MOST_CARDS = 100
 
 
 class Runs:
@@ -31,6 +32,15 @@ class Runs:
         caller = await caller_of(request)
         found = await current().agents.list(caller)
         return json_response(Agents([agent_shape(agent) for agent in found]))
+
+    async def cards(self, request: Request) -> Response:
+        """List the tenant's agents with their cards and whether they live: those after the query's ``after``."""
+        caller = await caller_of(request)
+        after = request.query_params.get("after", "")
+        found = sorted((await current().directory.agents(caller)).agents, key=lambda one: one.agent)
+        left = [one for one in found if one.agent > after]
+        page = left[:_MOST_CARDS]
+        return json_response(Cards([card_shape(one) for one in page], page[-1].agent if len(left) > len(page) else ""))
 
     async def start(self, request: Request) -> Response:
         """Run an agent: wait for the end (200), go on at once (202), or watch (``Accept: text/event-stream``)."""

@@ -1,8 +1,11 @@
 """The JSON of the REST endpoints. The OpenAPI document is made from these."""
 
+from typing import Any
+
 import msgspec
 
 from backend.domain.agents.views import AgentView
+from backend.domain.directory.views import CardView
 from backend.domain.flows.views import RunView, StepView
 
 
@@ -71,6 +74,24 @@ class Agents(msgspec.Struct):
     agents: list[Agent]
 
 
+class Card(msgspec.Struct):
+    """An agent's signed card, whether it is alive, stopped or dead, and since when, 0 where nobody knows."""
+
+    agent: str
+    status: str
+    since_ms: int
+    public: bool
+    valid_until_ms: int
+    card: dict[str, Any]
+
+
+class Cards(msgspec.Struct):
+    """A page of cards by the agents' ids; next is the after of the page that follows, empty on the last."""
+
+    cards: list[Card]
+    next: str
+
+
 class Accepted(msgspec.Struct):
     """The events taken: ids as they were sent, events as AutoWeave calls them in traces, in the same order."""
 
@@ -132,3 +153,9 @@ def run_shape(view: RunView, steps: list[StepView]) -> Run:
 def agent_shape(view: AgentView) -> Agent:
     """Return an agent as REST shows it."""
     return Agent(view.id, view.slug, view.name, view.description, view.status)
+
+
+def card_shape(view: CardView) -> Card:
+    """Return a card as REST shows it."""
+    card = msgspec.json.decode(view.card)
+    return Card(view.agent, view.status, view.since_ms, view.public, view.valid_until_ms, card)

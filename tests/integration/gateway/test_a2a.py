@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -26,7 +27,9 @@ from jwt import PyJWK
 from sqlalchemy import select
 from sqlmodel import col
 
+from backend.domain.directory.views import DirectoryView
 from backend.domain.flows.models import RunRow
+from backend.gateway.http import runs
 from tests.fixtures.a2a import said
 from tests.fixtures.door import BASE, Installation
 
@@ -293,3 +296,38 @@ async def test_public_keys_are_told_for_tenants_with_cards_alone(sqlite_installa
         assert "d" not in found.json()["keys"][0]
         for tenant in ("tnt_nothing", "%00", "x" * 5_000):
             assert (await nobody.get(f"/a2a/keys/{tenant}")).status_code == 404
+
+
+async def test_programs_read_cards_and_who_lives_page_by_page(
+    sqlite_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = sqlite_installation
+    [one] = (await house.backend.directory.agents(house.ada)).agents
+    async with house.client(house.ada_key) as client:
+        body = (await client.get("/v1/agents/cards")).json()
+        [card] = body["cards"]
+        assert (card["agent"], card["status"], card["public"], body["next"]) == (one.agent, "dead", False, "")
+        assert card["card"] == msgspec.json.decode(one.card)
+        await house.backend.agents.stop(house.ada, "concierge")
+        assert (await client.get("/v1/agents/cards")).json()["cards"][0]["status"] == "stopped"
+        many = [replace(one, agent=f"agt_{number}") for number in range(3)]
+
+        async def directory(_: object) -> DirectoryView:
+            return DirectoryView(agents=tuple(many), refused=0)
+
+        monkeypatch.setattr(house.backend.directory, "agents", directory)
+        monkeypatch.setattr(runs, "_MOST_CARDS", 2)
+        first = (await client.get("/v1/agents/cards")).json()
+        second = (await client.get("/v1/agents/cards", params={"after": first["next"]})).json()
+        assert [[card["agent"] for card in page["cards"]] for page in (first, second)] == [
+            ["agt_0", "agt_1"],
+            ["agt_2"],
+        ]
+        assert second["next"] == ""
+        for after in ("x" * 5_000, "\ud7ff", "' OR 1=1"):
+            assert (await client.get("/v1/agents/cards", params={"after": after})).status_code == 200
+    key = await house.backend.identity.create_api_key(house.ada, name="k", scopes=["agents:run"], expires_days=1)
+    monkeypatch.undo()
+    async with house.client(key.secret) as less, house.client(house.bob_key) as bob:
+        assert (await less.get("/v1/agents/cards")).status_code == 403
+        assert one.agent not in (await bob.get("/v1/agents/cards")).text
