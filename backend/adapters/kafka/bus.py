@@ -158,6 +158,17 @@ class KafkaBus:
         kept = {key: value for key, value in (settings or {}).items() if key != _NOT_OF_KAFKA}
         await self._topics.create(self._names.native(name), partitions, _BROKERS_TIME | kept)
 
+    async def alter_topic(
+        self, name: str, *, settings: Mapping[str, str] | None = None, partitions: int | None = None
+    ) -> None:
+        """See `Bus.alter_topic`; writers take note of new partitions within ``metadata_s`` of the options."""
+        native = self._names.native(name)
+        kept = {key: value for key, value in (settings or {}).items() if key != _NOT_OF_KAFKA}
+        if kept:
+            await self._topics.change(native, kept)
+        if partitions is not None:
+            await self._topics.grow(native, partitions)
+
     async def delete_topic(self, name: str) -> None:
         """See `Bus.delete_topic`."""
         await self._topics.delete(self._names.native(name))
@@ -165,14 +176,16 @@ class KafkaBus:
     async def topics(self) -> list[TopicInfo]:
         """See `Bus.topics`."""
         counts = {native: count for native, count in (await self._topics.all()).items() if self._names.own(native)}
-        settings = await self._topics.settings(list(counts))
+        facts = await self._topics.settings(list(counts))
         ends = await self._ends(counts)
         return [
             TopicInfo(
                 name=self._names.own(native) or native,
                 partitions=count,
                 end=sum(end for at, end in ends.items() if at.topic == native),
-                settings=dict(settings.get(native, {}).items() - _BROKERS_TIME.items()),
+                settings=dict(facts[native].own.items() - _BROKERS_TIME.items()),
+                retention_ms=int(facts[native].all.get("retention.ms", "-1")),
+                cleanup=facts[native].all.get("cleanup.policy", "delete"),
             )
             for native, count in sorted(counts.items())
         ]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.abc import AbstractTokenProvider, ConsumerRebalanceListener
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata, OffsetAndTimestamp, RecordMetadata, TopicPartition
 
+from backend.adapters.kafka.altering import IncrementalAlterConfigs
 from backend.adapters.kafka.introduction import introduce
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.quiet import quieten
@@ -133,6 +134,12 @@ class GroupsAnswer(Protocol):
     groups: list[tuple[int, str, str, str, str, list[Member]]]
 
 
+class AlteredAnswer(Protocol):
+    """What the broker says to a change of settings: error code, maybe a text, type and name of each resource."""
+
+    resources: list[tuple[int, str | None, int, str]]
+
+
 class DeletedGroupsAnswer(Protocol):
     """What the broker says to a deletion of groups: name and error code for each."""
 
@@ -146,6 +153,7 @@ class Admin(Protocol):
     def close(self) -> Coroutine[Any, Any, None]: ...
     async def create_topics(self, new_topics: Sequence[NewTopic], timeout_ms: int) -> ErrorsAnswer: ...
     async def delete_topics(self, topics: Sequence[str], timeout_ms: int) -> DeletedAnswer: ...
+    async def create_partitions(self, topic_partitions: Mapping[str, NewPartitions], timeout_ms: int) -> object: ...
     async def describe_topics(self) -> list[TopicFacts]: ...
     async def describe_cluster(self) -> ClusterFacts: ...
     async def describe_configs(self, config_resources: Sequence[ConfigResource]) -> list[ConfigsAnswer]: ...
@@ -295,16 +303,32 @@ def topic_resource(name: str) -> ConfigResource:
     return ConfigResource(ConfigResourceType.TOPIC, name)
 
 
+async def alter_topic(admin: Admin, name: str, settings: Mapping[str, str]) -> tuple[int, str]:
+    """Ask a broker to change these settings of a topic; return the error code, 0 for none, and what it says to it."""
+    answer = cast("AlteredAnswer", await _send(admin, IncrementalAlterConfigs(name, settings)))
+    code, text, *_ = answer.resources[0]
+    return code, text or ""
+
+
+async def grow_topic(admin: Admin, name: str, partitions: int, timeout_ms: int) -> None:
+    """Ask the controller for so many partitions in all; raise the library's error when it refuses."""
+    await admin.create_partitions({name: NewPartitions(partitions)}, timeout_ms)
+
+
 async def delete_group(admin: Admin, group: str) -> int:
     """Ask the group's coordinator to delete it; return the error code, 0 for none."""
     coordinator = await admin.find_coordinator(group)
-    # The library knows the request but has no public method that sends it to a coordinator.
-    send = cast("Callable[[object, int], Awaitable[DeletedGroupsAnswer]]", getattr(admin, "_send_request"))  # noqa: B009 - private, see above
-    answer = await send(DeleteGroupsRequest([group]), coordinator)
+    answer = cast("DeletedGroupsAnswer", await _send(admin, DeleteGroupsRequest([group]), coordinator))
     code = answer.results[0][1]
     if code in _NO_COORDINATOR:
         raise for_code(code)
     return code
+
+
+async def _send(admin: Admin, request: object, *node: int) -> object:
+    # The library knows how to send these requests but has no public method that does.
+    send = cast("Callable[..., Awaitable[object]]", getattr(admin, "_send_request"))  # noqa: B009 - private, see above
+    return await send(request, *node)
 
 
 def subscription(metadata: bytes) -> list[str]:

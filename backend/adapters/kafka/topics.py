@@ -1,8 +1,10 @@
 """Topics and groups: make, delete, describe, and how far a group is behind."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from aiokafka.errors import (
@@ -21,8 +23,10 @@ from backend.adapters.kafka.clients import (
     Consumer,
     Member,
     TopicFacts,
+    alter_topic,
     assignment,
     delete_group,
+    grow_topic,
     new_topic,
     subscription,
     topic_resource,
@@ -40,6 +44,14 @@ _NO_COORDINATOR = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, 
 _HAS_MEMBERS, _NO_SUCH_GROUP = 68, 69
 _OWN_SETTING = 1
 """The source of a setting that was given for this topic; everything else is the broker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of a topic: those it was given itself, and all that apply to it."""
+
+    own: dict[str, str] = field(default_factory=dict[str, str])
+    all: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Topics:
@@ -81,6 +93,25 @@ class Topics:
                 raise for_code(code)
             await self._wait(admin, name, present=False)
 
+    async def change(self, name: str, settings: Mapping[str, str]) -> None:
+        """Change settings of a topic, which others do not lose by it; raise `NotFound`, `Invalid`, `Forbidden`."""
+        async with self._asking(f"change the topic {name!r}") as admin:
+            code, text = await alter_topic(admin, name, settings)
+            if code:
+                raise for_code(code)(text)
+
+    async def grow(self, name: str, partitions: int) -> None:
+        """Raise the partitions of a topic and wait for their leaders; raise `NotFound`, `Conflict`, `Forbidden`."""
+        has = len(await self.partitions(name))
+        if partitions < has:
+            hint = "Partitions cannot be taken away: use that number."
+            raise Conflict(f"The topic {name!r} has {has} partitions, more than {partitions}.", hint=hint)
+        if partitions == has:
+            return
+        async with self._asking(f"raise the partitions of {name!r}") as admin:
+            await grow_topic(admin, name, partitions, self._timeout_ms)
+            await self._wait(admin, name, present=True, partitions=partitions)
+
     async def all(self) -> dict[str, int]:
         """Return the number of partitions of every topic."""
         async with self._asking("list the topics") as admin:
@@ -93,17 +124,20 @@ class Topics:
             raise NotFound(f"There is no topic {name!r}.", hint="Create it first.")
         return [TopicPartition(name, number) for number in range(count)]
 
-    async def settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Return the settings that each topic was given, without the broker's defaults."""
+    async def settings(self, names: Sequence[str]) -> Mapping[str, Settings]:
+        """Return the settings of each topic; of one that is deleted meanwhile, none."""
+        found: defaultdict[str, Settings] = defaultdict(Settings)
         if not names:
-            return {}
+            return found
         async with self._asking("describe the topics") as admin:
             answers = await admin.describe_configs([topic_resource(name) for name in names])
-        return {
-            name: {key: value or "" for key, value, _, source, *_ in entries if source == _OWN_SETTING}
-            for answer in answers
-            for _, _, _, name, entries in answer.resources
-        }
+        for answer in answers:
+            for _, _, _, name, entries in answer.resources:
+                for key, value, _, source, *_ in entries:
+                    found[name].all[key] = value or ""
+                    if source == _OWN_SETTING:
+                        found[name].own[key] = value or ""
+        return found
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset that the next message of each will get: the number ever written."""
@@ -158,11 +192,11 @@ class Topics:
     def _timeout_ms(self) -> int:
         return int(self._options.answer_s * 1000)
 
-    async def _wait(self, admin: Admin, name: str, *, present: bool) -> int:
-        """Wait until the topic has a leader everywhere, or is gone; return its number of partitions."""
+    async def _wait(self, admin: Admin, name: str, *, present: bool, partitions: int = 1) -> int:
+        """Wait until the topic has a leader everywhere, in so many at the least, or is gone; return how many it has."""
         while True:
             facts = next((each for each in await admin.describe_topics() if each["topic"] == name), None)
-            if (facts is not None and _is_led(facts)) if present else facts is None:
+            if (facts is not None and _is_led(facts, partitions)) if present else facts is None:
                 return len(facts["partitions"]) if facts else 0
             await asyncio.sleep(_LOOK_AGAIN_S)
 
@@ -198,5 +232,5 @@ async def _coordinated(ask: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(_LOOK_AGAIN_S)
 
 
-def _is_led(facts: TopicFacts) -> bool:
-    return bool(facts["partitions"]) and all(each["leader"] >= 0 for each in facts["partitions"])
+def _is_led(facts: TopicFacts, partitions: int) -> bool:
+    return len(facts["partitions"]) >= partitions and all(each["leader"] >= 0 for each in facts["partitions"])

@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import cast
 
 import structlog
@@ -39,6 +40,15 @@ _WATCH_LIMIT = 2_000
 _HOUSEKEEPING_S = 10.0
 
 
+@dataclass(eq=False)
+class _Watching:
+    """Somebody who watches topics: what was seen, and the end of each partition."""
+
+    topics: tuple[str, ...]
+    seen: Mailbox[Delivery]
+    tails: dict[Partition, Tail] = field(default_factory=dict[Partition, Tail])
+
+
 class ValkeyBus:
     """The `Bus` on Valkey or Redis: partitions are streams, ownership is leases, positions are cursors.
 
@@ -57,6 +67,7 @@ class ValkeyBus:
         self._publisher = Publisher(self._server, self._topics)
         self._lease_ms = lease_ms
         self._readers: list[ValkeyReader] = []
+        self._watching: list[_Watching] = []
         self._housekeeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -97,14 +108,16 @@ class ValkeyBus:
 
     @asynccontextmanager
     async def watch(self, topics: Sequence[str]) -> AsyncGenerator[AsyncIterator[Delivery]]:
-        seen: Mailbox[Delivery] = Mailbox(_WATCH_LIMIT)
-        tails: list[Tail] = []
+        watching = _Watching(tuple(topics), Mailbox(_WATCH_LIMIT))
         try:
             for partition in [Partition(t, n) for t in topics for n in range(await self._partitions(t))]:
-                tails += [await self._watch(partition, seen)]
-            yield seen
+                await self._watch(partition, watching, "$")
+            self._watching.append(watching)
+            yield watching.seen
         finally:
-            for tail in tails:
+            if watching in self._watching:
+                self._watching.remove(watching)
+            for tail in watching.tails.values():
                 self._follower.detach(tail)
 
     async def replay(
@@ -132,6 +145,13 @@ class ValkeyBus:
 
     async def create_topic(self, name: str, *, partitions: int, settings: Mapping[str, str] | None = None) -> None:
         await self._topics.create(name, partitions, settings or {})
+
+    async def alter_topic(
+        self, name: str, *, settings: Mapping[str, str] | None = None, partitions: int | None = None
+    ) -> None:
+        """See `Bus.alter_topic`; other processes take note of new partitions with their next housekeeping."""
+        await self._topics.alter(name, settings or {}, partitions)
+        await self._look_at_new_partitions()
 
     async def delete_topic(self, name: str) -> None:
         await self._topics.delete(name)
@@ -176,11 +196,23 @@ class ValkeyBus:
             number=number, first=first[0].id if first else "", last=last[0].id if last else "", held=held
         )
 
-    async def _watch(self, partition: Partition, seen: Mailbox[Delivery]) -> Tail:
+    async def _watch(self, partition: Partition, watching: "_Watching", after: str) -> None:
         def put(entry: Entry) -> None:
-            seen.put(delivery_of(partition, entry))
+            watching.seen.put(delivery_of(partition, entry))
 
-        return await self._follower.attach(self._topics.stream(*partition), "$", put)
+        watching.tails[partition] = await self._follower.attach(self._topics.stream(*partition), after, put)
+
+    async def _look_at_new_partitions(self) -> None:
+        """Take note of partitions that another process added: writers, readers and who watches, from the first on."""
+        self._topics.forget()
+        for watching in list(self._watching):
+            for partition in [
+                Partition(t, n) for t in watching.topics for n in range(await self._topics.partitions(t))
+            ]:
+                if partition not in watching.tails and watching in self._watching:
+                    await self._watch(partition, watching, "0-0")
+                    if watching not in self._watching:
+                        self._follower.detach(watching.tails[partition])
 
     async def _keep_house(self) -> None:
         while True:
@@ -188,6 +220,7 @@ class ValkeyBus:
             try:
                 if await self._topics.restore():
                     log.warning("bus.topics_restored")
+                await self._look_at_new_partitions()
                 held = self._server.key("housekeeping")
                 if await self._server.call("SET", held, "1", "NX", "PX", int(_HOUSEKEEPING_S * 900)):
                     await self._topics.trim()

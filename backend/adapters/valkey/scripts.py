@@ -6,6 +6,7 @@ Keys, after the name space (``<p>`` is a partition's number):
 ``topics``            hash      topic -> {"partitions", "settings"} as JSON
 ``t:<topic>:<p>``     stream    fields ``k`` key, ``h`` headers as JSON, ``v`` value; id ``<ms>-<count>``
 ``end:<topic>``       hash      ``<p>`` -> id of the last message ever written
+``kept:<topic>``      hash      ``<p>`` -> how many messages the last compaction left
 ``groups:<topic>``    sorted    group -> when a member of it was last alive, in ms
 ``g:<group>:<topic>`` hash      ``o<p>`` owner, ``e<p>`` epoch, ``u<p>`` lease's end in ms, ``c<p>`` cursor,
                                 ``h<member>`` the member's host
@@ -61,6 +62,25 @@ for n = 0, ARGV[3] - 1 do redis.call('HSETNX', KEYS[2], n, '0-0') end
 return tonumber(ARGV[3])
 """)
 
+# KEYS: topics, end. ARGV: topic, its description as it was read, the new one, its partitions.
+# Returns 1, or 0 where another changed it in between.
+ALTER = Script("""
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+for n = 0, ARGV[4] - 1 do redis.call('HSETNX', KEYS[2], n, '0-0') end
+return 1
+""")
+
+# KEYS: stream. ARGV: cursor, how many. Returns id and key of each message after the cursor, without what is in it.
+KEYS_OF = Script("""
+local found = {}
+for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])) do
+  found[#found + 1] = entry[1]
+  found[#found + 1] = entry[2][2]
+end
+return found
+""")
+
 # KEYS: topics, groups. ARGV: topic, name space.
 DELETE = Script("""
 local known = redis.call('HGET', KEYS[1], ARGV[1])
@@ -70,7 +90,7 @@ for n = 0, cjson.decode(known).partitions - 1 do redis.call('UNLINK', ns .. ':t:
 for _, group in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
   redis.call('UNLINK', ns .. ':g:' .. group .. ':' .. topic, ns .. ':m:' .. group .. ':' .. topic)
 end
-redis.call('UNLINK', KEYS[2], ns .. ':end:' .. topic)
+redis.call('UNLINK', KEYS[2], ns .. ':end:' .. topic, ns .. ':kept:' .. topic)
 return redis.call('HDEL', KEYS[1], topic)
 """)
 

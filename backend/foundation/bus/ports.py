@@ -79,12 +79,22 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicInfo:
-    """A topic as the broker describes it; ``end`` is the number of messages ever written."""
+    """A topic as the broker describes it.
+
+    Attributes:
+        end: the number of messages ever written.
+        settings: those that it was given itself, by Kafka's names.
+        retention_ms: for how long messages are kept, by its own settings or the broker's; -1 for ever.
+        cleanup: what happens to them then, as Kafka writes it: ``delete``, ``compact`` (of each key the last message
+            stays, without end) or ``compact,delete`` (of each key the last one stays, until its time is over).
+    """
 
     name: str
     partitions: int
     end: int
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    retention_ms: int = -1
+    cleanup: str = "delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +173,18 @@ class Bus(Protocol):
 
     async def create_topic(self, name: str, *, partitions: int, settings: Mapping[str, str] | None = None) -> None:
         """Make a topic; one that exists already with as many partitions is fine."""
+        ...
+
+    async def alter_topic(
+        self, name: str, *, settings: Mapping[str, str] | None = None, partitions: int | None = None
+    ) -> None:
+        """Give a topic these settings, the others stay; raise its partitions, which gives keys other places.
+
+        Raises:
+            NotFound: there is no such topic.
+            Conflict: it has more partitions already; none can be taken away.
+            Invalid, Forbidden: the broker refuses.
+        """
         ...
 
     async def delete_topic(self, name: str) -> None:
