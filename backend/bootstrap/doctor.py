@@ -18,7 +18,8 @@ from backend.bootstrap.settings import Settings
 from backend.bootstrap.supervisor import probe
 from backend.bootstrap.web import PAGES
 from backend.domain.models.service import Models
-from backend.foundation.kernel.errors import AutoWeaveError, Unavailable
+from backend.foundation.bus.service.topics import OwnTopics
+from backend.foundation.kernel.errors import AutoWeaveError, Forbidden, Invalid, Unavailable
 from backend.foundation.telemetry.rules.masking import mask_text
 
 _PATIENCE_S = 5.0
@@ -111,9 +112,16 @@ async def _bus(settings: Settings) -> str:
         if not health.ok:
             raise Unavailable(health.cause or health.detail, hint=health.fix)
         await bus.start()
+        own = OwnTopics(bus, partitions=settings.bus_partitions, retention_ms=settings.bus_retention * 3_600_000)
+        try:
+            found = await own.differences()
+        except (Forbidden, Invalid):
+            # Who may not ask how a topic is set may use it all the same.
+            found = []
     finally:
         await bus.close()
-    return f"{health.kind}, {health.detail}, {health.latency_ms:.1f} ms"
+    differing = f"; {found[0].words} `autoweave bus topics` lists all {len(found)} differences" if found else ""
+    return f"{health.kind}, {health.detail}, {health.latency_ms:.1f} ms{differing}"
 
 
 async def _sandbox(settings: Settings) -> str:

@@ -98,12 +98,18 @@ SETTINGS: tuple[Setting, ...] = (
         help="Password of that key, when it is encrypted.",
         secret=True,
     ),
-    _ours("bus_partitions", "8", parsers.number(1, 1000), "Partitions of the topics that are made from now on."),
+    _ours(
+        "bus_partitions",
+        "8",
+        parsers.number(1, 1000),
+        "Partitions of a topic when it is made; `autoweave bus apply --partitions` raises those of one that is there.",
+    ),
     _ours(
         "bus_retention",
         "0",
         parsers.number(0, 87_600),
-        "Hours for which topics that are made from now on keep messages; 0: the bus's own default, mostly 7 days.",
+        "Hours for which topics keep messages; 0: the bus's own default, mostly 7 days. `autoweave bus apply` changes "
+        "topics that are there.",
     ),
     _ours(
         "bus_restart",

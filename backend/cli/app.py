@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli import accounts, agents, spec, system
+from backend.cli import accounts, agents, bus, spec, system
 from backend.cli.bench.command import bench
 from backend.cli.context import DATA_HELP, Given
 from backend.cli.report import report
@@ -24,6 +24,7 @@ app.add_typer(accounts.key, name="key")
 app.add_typer(agents.agent, name="agent")
 app.add_typer(spec.spec, name="spec")
 app.add_typer(bench, name="bench")
+app.add_typer(bus.bus, name="bus")
 app.command()(system.migrate)
 app.command()(system.doctor)
 app.command()(top)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from backend.domain.models.service import Models
 from backend.domain.tools.service import Tools
 from backend.foundation.bus.service import BusService
+from backend.foundation.bus.views import TopicDifference
 from backend.foundation.kernel.caller import Caller, Permission
 from backend.foundation.kernel.errors import AutoWeaveError
 from backend.foundation.kernel.ports import Database
@@ -132,15 +133,26 @@ class Health:
     async def _bus_health(self) -> PartHealth:
         health = await self._bus.health()
         waiting = (await self._bus.outbox()).waiting
+        status, cause, fix = "ok" if health.ok else "failed", health.cause, health.fix
+        if health.ok and (found := await self._differences()):
+            status, cause = "attention", f"Topics are not as the settings want them. {found[0].words}"
+            fix = f"`autoweave bus topics` lists all {len(found)}; `{found[0].command}` changes it."
         return PartHealth(
             name="bus",
             title="Event bus",
-            status="ok" if health.ok else "failed",
+            status=status,
             detail=health.detail,
-            cause=health.cause,
-            fix=health.fix,
+            cause=cause,
+            fix=fix,
             figures=(("Round trip", f"{health.latency_ms:.1f} ms"), ("To be sent", f"{waiting:,}")),
         )
+
+    async def _differences(self) -> list[TopicDifference]:
+        try:
+            return await self._bus.differences()
+        except AutoWeaveError:
+            # Who may not ask how a topic is set may use it all the same.
+            return []
 
     async def _sandbox(self, processes: list[ProcessView]) -> PartHealth:
         workers = [process for process in processes if "agents" in process.roles and process.alive]

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from backend.foundation.bus.ports import Delivery, MemberInfo
+from backend.foundation.bus.rules import consumers_of, kept
 from backend.foundation.bus.service import BusService
 from backend.foundation.events.codec import Undecodable, decode, readable
 from backend.foundation.events.types import CATALOGUE
@@ -30,6 +31,7 @@ class Topics:
         caller.require(Permission.HEALTH_READ)
         consumers = sorted({name for entry in CATALOGUE.values() for name in entry.handled_by})
         known, lags = {topic.name: topic for topic in await self._bus.topics()}, await self._bus.lag(*consumers)
+        differing = await self._bus.differences()
         return [
             TopicView(
                 name=name,
@@ -37,8 +39,10 @@ class Topics:
                 written=known[name].end if name in known else 0,
                 types=_types_of(name),
                 consumers=tuple(
-                    ConsumerLag(name=consumer, lag=lags[consumer].get(name, 0)) for consumer in _consumers_of(name)
+                    ConsumerLag(name=consumer, lag=lags[consumer].get(name, 0)) for consumer in consumers_of(name)
                 ),
+                kept=kept(known[name]) if name in known else "",
+                differences=tuple(each for each in differing if each.topic == name),
             )
             for name in sorted({entry.topic for entry in CATALOGUE.values()})
         ]
@@ -47,7 +51,7 @@ class Topics:
         """Return who consumes a topic, by name; needs ``bus:read``. Raises `NotFound` as `events` does."""
         caller.require(Permission.BUS_READ)
         _types_of(topic)
-        names = _consumers_of(topic)
+        names = consumers_of(topic)
         lags, members = await self._bus.lag(*names) if names else {}, await self._bus.members(*names)
         return [
             ConsumerView(
@@ -189,10 +193,6 @@ def _types_of(topic: str) -> tuple[str, ...]:
     if not types:
         raise NotFound(f"There is no topic {topic!r}.", hint="Admin, Topics lists them.")
     return types
-
-
-def _consumers_of(topic: str) -> list[str]:
-    return sorted({name for entry in CATALOGUE.values() if entry.topic == topic for name in entry.handled_by})
 
 
 def _member(member: MemberInfo, topic: str) -> MemberView:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backend.domain.chat.views import MessageView, ThreadView
+from backend.foundation.bus.views import TopicDifference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +117,18 @@ class ConsumerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicView:
-    """A topic: its partitions, how many messages were ever written, what types it carries and who consumes it."""
+    """A topic: its partitions, how many messages were ever written, what types it carries and who consumes it.
+
+    ``kept`` says in words for how long it keeps messages, ``differences`` in what it is not as the settings want it.
+    """
 
     name: str
     partitions: int
     written: int
     types: tuple[str, ...]
     consumers: tuple[ConsumerLag, ...]
+    kept: str = ""
+    differences: tuple[TopicDifference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,20 @@ from typing import Any
 
 import reflex as rx
 
+from components.basics.controls import link, note
 from components.basics.places import loading, skeleton, status, trouble
 from components.basics.tables import opens, table
 from state.admin.topics import PATH, TopicsState
 from state.session import SessionState
 
-COLUMNS = ("Topic", "Consumers", "Partitions", "Written", "Rate", "Waiting")
+COLUMNS = ("Topic", "Consumers", "Partitions", "Kept", "Written", "Rate", "Waiting")
 
 
 def topics() -> rx.Component:
     """The table, or what stands in its place; the catalogue always has topics."""
     return rx.el.div(
         trouble(TopicsState.problem),
+        rx.cond(TopicsState.differences.length() > 0, _differences(), rx.fragment()),
         rx.cond(TopicsState.loaded, _table(), rx.cond(TopicsState.problem["what"], rx.fragment(), _waiting())),
         class_name="stack",
     )
@@ -25,6 +27,19 @@ def _table() -> rx.Component:
     return rx.el.div(
         table(COLUMNS, TopicsState.lines, _cells, label="Topics", actions="Open"), class_name="topics stack"
     )
+
+
+def _differences() -> rx.Component:
+    return note(
+        "Some topics are not as the settings want them. Nothing of it is changed by itself: shorter retention deletes "
+        "events, and more partitions give keys other places, so that events of a key may overtake those that wait.",
+        rx.el.ul(rx.foreach(TopicsState.differences, _difference)),
+        kind="attention",
+    )
+
+
+def _difference(found: rx.Var[Any]) -> rx.Component:
+    return rx.el.li(rx.el.span(found.words), " ", rx.el.code(found.command, class_name="mono"))
 
 
 def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
@@ -38,6 +53,7 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         what,
         rx.el.span(line.consumers, class_name="mono"),
         rx.el.span(line.partitions, class_name="number"),
+        rx.el.span(line.kept),
         rx.el.span(line.written, class_name="number"),
         rx.el.span(line.rate, class_name="number"),
         rx.cond(line.behind, status("attention", line.lag), rx.el.span(line.lag, class_name="number")),

@@ -19,7 +19,7 @@ PATH = "/admin/topics"
 
 
 class Line(TypedDict):
-    """A topic as a line of the list; ``rate`` and ``lag`` are in words, ``behind`` says that a consumer is."""
+    """A topic as a line of the list; ``rate``, ``kept`` and ``lag`` are in words, ``behind`` says if a consumer is."""
 
     name: str
     types: str
@@ -27,8 +27,16 @@ class Line(TypedDict):
     partitions: int
     written: str
     rate: str
+    kept: str
     lag: str
     behind: bool
+
+
+class Difference(TypedDict):
+    """In what a topic is not as the settings want it, and the command that changes it."""
+
+    words: str
+    command: str
 
 
 def rate_of(per_s: float | None) -> str:
@@ -46,6 +54,7 @@ def line_of(topic: TopicView, per_s: float | None) -> Line:
         partitions=topic.partitions,
         written=f"{topic.written:,}",
         rate=rate_of(per_s),
+        kept=topic.kept or "not made yet",
         lag=f"{lag:,}",
         behind=lag > 0,
     )
@@ -59,6 +68,7 @@ class TopicsState(rx.State):
 
     loaded: bool = False
     lines: rx.Field[list[Line]] = rx.field(default_factory=list)
+    differences: rx.Field[list[Difference]] = rx.field(default_factory=list)
     problem: Problem = NO_PROBLEM
     _written: rx.Field[dict[str, int]] = rx.field(default_factory=dict)
     _asked_s: float = 0.0
@@ -86,5 +96,8 @@ class TopicsState(rx.State):
         self.lines = [
             line_of(topic, (topic.written - before[topic.name]) / since_s if topic.name in before else None)
             for topic in topics
+        ]
+        self.differences = [
+            Difference(words=each.words, command=each.command) for topic in topics for each in topic.differences
         ]
         self.loaded = True

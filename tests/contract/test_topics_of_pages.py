@@ -9,6 +9,7 @@ from backend.adapters.database.database import SqlDatabase
 from backend.adapters.valkey.live import ValkeyLive
 from backend.foundation.bus.ports import Bus
 from backend.foundation.bus.service import BusService
+from backend.foundation.bus.views import TopicDifference
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller, Permission
@@ -17,6 +18,7 @@ from backend.foundation.kernel.ids import TenantId
 from backend.foundation.live.service import Live
 from backend.reads.topics import Topics
 from tests.contract.members import DEADLINE_S, Mesh
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.contract
 
@@ -111,4 +113,80 @@ async def test_topics_are_made_as_the_settings_say(
     later = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=5)
     await later.start()
     made = {topic.name: (topic.partitions, topic.settings) for topic in await later.topics()}
-    assert made["aw.agents"] == (3, {"retention.ms": "7200000"})
+    assert made["aw.agents"] == (3, {"cleanup.policy": "delete", "retention.ms": "7200000"})
+
+
+async def test_a_start_changes_no_topic_and_a_command_makes_them_as_the_settings_say(
+    mesh: Mesh, sqlite_database: SqlDatabase, live_store: ValkeyLive
+) -> None:
+    """BUS-1 BUS-7: cards keep the last of each key, longer than one may be believed."""
+
+    async def service(*, partitions: int, retention_ms: int = 0) -> BusService:
+        made = BusService(
+            await mesh.make(), sqlite_database, Live(live_store), partitions=partitions, retention_ms=retention_ms
+        )
+        await made.start()
+        return made
+
+    async def facts(name: str) -> tuple[int, int, set[str]]:
+        [topic] = [topic for topic in await later.topics() if topic.name == name]
+        return topic.partitions, topic.retention_ms, set(topic.cleanup.split(","))
+
+    bare = await mesh.make()
+    await bare.create_topic("aw.cards", partitions=1)
+    await service(partitions=2, retention_ms=7_200_000)
+    later = await service(partitions=3, retention_ms=3_600_000)
+    assert await facts("aw.agents") == (2, 7_200_000, {"delete"})
+    assert await facts("aw.cards") == (1, 604_800_000, {"delete"})
+    found = [each for each in await later.differences() if each.topic == "aw.agents"]
+    assert found == [
+        TopicDifference(topic="aw.agents", setting="retention.ms", has="7200000", wanted="3600000"),
+        TopicDifference(topic="aw.agents", setting="partitions", has="2", wanted="3"),
+    ]
+    changes = await later.apply()
+    assert {one.difference.setting for one in changes if one.problem} == {"partitions"}
+
+    async def settled() -> bool:
+        return {each.setting for each in await later.differences()} == {"partitions"}
+
+    # A broker answers before every other one has heard of it.
+    await until(settled, DEADLINE_S)
+    assert await facts("aw.agents") == (2, 3_600_000, {"delete"})
+    assert await facts("aw.cards") == (1, 691_200_000, {"compact", "delete"})
+    raised = await later.apply(partitions=True)
+    assert {(one.difference.setting, one.problem) for one in raised} == {("partitions", "")}
+    assert len(raised) == len(await later.topics())
+    assert await later.differences() == await later.apply(partitions=True) == []
+    # Fewer partitions, and no retention, wish for nothing.
+    assert await (await service(partitions=1)).differences() == []
+
+
+async def test_partitions_are_not_raised_while_an_event_waits(
+    mesh: Mesh, sqlite_database: SqlDatabase, live_store: ValkeyLive
+) -> None:
+    """BUS-1 BUS-3: it could be overtaken by a later one of its key."""
+    worker = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=1)
+    await worker.start()
+    started = asyncio.Event()
+    goes_on = asyncio.Event()
+
+    async def handle(_event: Event) -> None:
+        started.set()
+        await goes_on.wait()
+
+    await worker.subscribe_slow("agents", {"agents.start_run.v1": handle})
+    await worker.emit(asked(1))
+    async with asyncio.timeout(DEADLINE_S):
+        await started.wait()
+    later = BusService(await mesh.make(), sqlite_database, Live(live_store), partitions=2)
+    [left] = [one for one in await later.apply(partitions=True) if one.problem]
+    assert (left.difference.topic, left.difference.setting) == ("aw.agents", "partitions")
+    assert left.problem.startswith("1 of its events wait.")
+    goes_on.set()
+
+    async def raised() -> bool:
+        return not [one for one in await later.apply(partitions=True) if one.problem]
+
+    await until(raised, DEADLINE_S)
+    assert {topic.partitions for topic in await later.topics()} == {2}
+    await worker.close()

@@ -2,11 +2,14 @@
 
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from backend.foundation.bus.ports import TopicInfo
+from backend.foundation.bus.views import TopicDifference
+from backend.foundation.events.types import CATALOGUE, STATE_MS
 from backend.foundation.kernel.errors import Unavailable
 
 SLOTS = 64
@@ -20,6 +23,13 @@ KEEP_MS = 7 * 24 * 3_600_000
 
 KEEP_MESSAGES = 20_000
 """At most so many of what every group has done are kept by the embedded bus, for each partition."""
+
+CLEANUP, RETENTION, COMPACTED = "cleanup.policy", "retention.ms", "max.compaction.lag.ms"
+_COMPACTED_MS = 24 * 3_600_000
+"""After so long at the most Kafka drops what a later event of its key replaces; by itself it waits for seven days."""
+
+OWN_TOPICS = tuple(sorted({entry.topic for entry in CATALOGUE.values()}))
+"""The topics of the product."""
 
 ONLY_FOR, REPLAY_OF = "ce_onlyfor", "ce_replayof"
 """Headers of an event that is sent again to the one consumer that gave it up, and the number of its dead letter."""
@@ -51,6 +61,70 @@ class Retries:
 
 RETRIES = Retries()
 """Of a consumer that says nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """How a topic of the product has to be.
+
+    Attributes:
+        partitions: at the least.
+        settings: by Kafka's names; of others it may have any.
+    """
+
+    name: str
+    partitions: int
+    settings: Mapping[str, str]
+
+
+def plan_of(topic: str, *, partitions: int = PARTITIONS, retention_ms: int = 0) -> TopicPlan:
+    """Return how a topic of the product has to be; ``retention_ms`` is 0 for as long as the broker keeps by itself."""
+    settings = {CLEANUP: "delete"}
+    if topic in STATE_MS:
+        settings = {CLEANUP: "compact,delete", COMPACTED: str(_COMPACTED_MS)}
+    if keep_ms := max(retention_ms, STATE_MS.get(topic, 0)):
+        settings[RETENTION] = str(keep_ms)
+    return TopicPlan(name=topic, partitions=partitions, settings=settings)
+
+
+def differences(plan: TopicPlan, info: TopicInfo) -> list[TopicDifference]:
+    """Return in what a topic is not as it has to be; more partitions than planned are fine, none can be taken away."""
+    has = {**info.settings, CLEANUP: info.cleanup, RETENTION: str(info.retention_ms)}
+    found = [
+        TopicDifference(topic=plan.name, setting=setting, has=has.get(setting, ""), wanted=wanted)
+        for setting, wanted in plan.settings.items()
+        if sorted(has.get(setting, "").split(",")) != sorted(wanted.split(","))
+    ]
+    if info.partitions < plan.partitions:
+        found.append(
+            TopicDifference(
+                topic=plan.name, setting="partitions", has=str(info.partitions), wanted=str(plan.partitions)
+            )
+        )
+    return found
+
+
+def consumers_of(topic: str) -> list[str]:
+    """Return the consumers of a topic of the product, by name."""
+    return sorted({name for entry in CATALOGUE.values() if entry.topic == topic for name in entry.handled_by})
+
+
+def kept(info: TopicInfo) -> str:
+    """Return in words for how long a topic keeps its messages."""
+    last = "the last of each key" if "compact" in info.cleanup else ""
+    if "delete" not in info.cleanup:
+        return last
+    return ", ".join(filter(None, (_duration(info.retention_ms), last)))
+
+
+def _duration(milliseconds: int) -> str:
+    if milliseconds < 0:
+        return "for ever"
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
+        if milliseconds >= size and not milliseconds % size:
+            count = milliseconds // size
+            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+    return f"{milliseconds:,} ms"
 
 
 def group_of(consumer: str) -> str:

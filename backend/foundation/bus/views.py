@@ -87,6 +87,40 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDifference:
+    """In what a topic is not as the settings and the catalogue want it.
+
+    Attributes:
+        setting: ``partitions``, or a setting by Kafka's name.
+        has: empty where it has none of its own.
+    """
+
+    topic: str
+    setting: str
+    has: str
+    wanted: str
+
+    @property
+    def words(self) -> str:
+        """Return it as a sentence."""
+        return f"{self.topic}: {self.setting} is {self.has or 'not set'}, wanted is {self.wanted}."
+
+    @property
+    def command(self) -> str:
+        """Return what changes it."""
+        return "autoweave bus apply" + (" --partitions" if self.setting == "partitions" else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicChange:
+    """What was done about a difference; ``problem`` says why it was not, and ``hint`` what to do then."""
+
+    difference: TopicDifference
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxView:
     """Events that wait for the relay: how many, and for how long the oldest has waited (milliseconds, 0 if none)."""
 

@@ -2,6 +2,12 @@
 
 from backend.foundation.events.envelope import EventData
 
+STATE_MS = {"aw.cards": 8 * 24 * 3_600_000}
+"""Topics whose events tell the state of their key, so that the last of each replaces those before it (compaction), and
+for how many milliseconds the last is kept at the least. A card may be believed for seven days and is told anew each day
+while its agent is there; a withdrawal must outlive every card that it takes back. So nothing needs a tombstone, which
+could not be signed."""
+
 
 class EventType(EventData, frozen=True, kw_only=True):
     """How a type travels.

@@ -133,6 +133,29 @@ def test_doctor_names_what_is_broken_and_the_fix(autoweave: Autoweave, tmp_path:
     assert found["valkey"]["fix"]
 
 
+def test_the_topics_of_the_bus_are_listed_and_made_as_the_settings_say(autoweave: Autoweave, valkey_url: str) -> None:
+    """BUS-1 OPS-1."""
+    here = {"AUTOWEAVE_REDIS_URL": valkey_url, "AUTOWEAVE_NAMESPACE": f"cli{os.getpid()}"}
+    assert "There are no topics yet" in autoweave("bus", "topics", **here).stdout
+    assert autoweave("bus", "apply", **here, AUTOWEAVE_BUS_PARTITIONS="2").stdout == (
+        "Every topic is as the settings want it.\n"
+    )
+    more = here | {"AUTOWEAVE_BUS_PARTITIONS": "3", "AUTOWEAVE_BUS_RETENTION": "24"}
+    told = json.loads(autoweave("bus", "topics", "--json", **more).stdout)
+    assert {topic["partitions"] for topic in told["topics"]} == {2}
+    assert {each["setting"] for each in told["differences"] if each["topic"] == "aw.chat"} == {
+        "partitions",
+        "retention.ms",
+    }
+    done = autoweave("bus", "apply", **more)
+    assert done.returncode == 1
+    assert "changed  aw.chat: retention.ms from 604800000 to 86400000" in done.stdout
+    assert "`autoweave bus apply --partitions` does it all the same." in done.stdout
+    assert autoweave("bus", "apply", "--partitions", **more).returncode == 0
+    doctor = autoweave("doctor", **here, AUTOWEAVE_BUS_PARTITIONS="4").stdout
+    assert "aw.agents: partitions is 3, wanted is 4. `autoweave bus topics` lists all" in doctor
+
+
 def test_the_web_role_alone_stays_on_loopback_without_an_administrator(autoweave: Autoweave, tmp_path: Path) -> None:
     """IDN-1."""
     new = {"AUTOWEAVE_DATA": str(tmp_path / "new")}

@@ -17,6 +17,7 @@ from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import StartRun
 from backend.foundation.kernel.caller import Caller
 from backend.foundation.kernel.errors import Unauthenticated
+from backend.reads.health import Health
 from backend.reads.topics import Topics
 from state.admin.consumers import ConsumersState, ranges
 from state.admin.partitions import PartitionsState
@@ -334,3 +335,37 @@ async def test_no_topic_is_shown_without_a_session(sqlite_installation: Installa
     state = await Tab("", TOPIC).state(kind)
     with pytest.raises(Unauthenticated):
         await kind.watch.fn(state)
+
+
+async def test_what_is_not_as_the_settings_want_it_is_shown_with_the_command_that_changes_it(
+    sqlite_installation: Installation, private_valkey: PrivateValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BUS-1: in the list of topics and on the health page."""
+    monkeypatch.setattr("state.admin.topics.EVERY_S", 0.05)
+    house = sqlite_installation
+    async with apart(house, private_valkey) as bus:
+        state = await Tab(house.ada_cookie, "/admin/topics").state(TopicsState)
+        async with watching(state):
+            await until(lambda: state.loaded)
+        assert state.differences == []
+        kept = {line["name"]: line["kept"] for line in state.lines}
+        assert kept.pop("aw.cards") == "8 days, the last of each key"
+        assert set(kept.values()) == {"7 days"}
+        adapter = ValkeyBus(private_valkey.url, namespace="apart")
+        await adapter.alter_topic("aw.chat", settings={"cleanup.policy": "compact"})
+        await adapter.close()
+        async with watching(state):
+            await until(lambda: bool(state.differences))
+        [found] = state.differences
+        assert found["words"] == "aw.chat: cleanup.policy is compact, wanted is delete."
+        assert found["command"] == "autoweave bus apply"
+        assert {line["name"]: line["kept"] for line in state.lines}["aw.chat"] == "the last of each key"
+        health = Health(
+            house.backend.database, house.backend.live, bus, house.backend.models, house.backend.tools,
+            house.backend.telemetry,
+        )  # fmt: skip
+        [part] = [part for part in await health.parts(house.ada) if part.name == "bus"]
+        assert (part.status, part.cause.endswith(found["words"]), "bus apply" in part.fix) == ("attention", True, True)
+        assert [one.problem for one in await bus.apply()] == [""]
+        [part] = [part for part in await health.parts(house.ada) if part.name == "bus"]
+        assert part.status == "ok"

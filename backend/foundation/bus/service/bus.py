@@ -20,14 +20,14 @@ from backend.foundation.bus.ports import (
     Reader,
     TopicInfo,
 )
-from backend.foundation.bus.rules import PARTITIONS, Retries, group_of, slot_of
+from backend.foundation.bus.rules import PARTITIONS, Retries, consumers_of, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
+from backend.foundation.bus.service.topics import OwnTopics
 from backend.foundation.bus.service.work import Handler, Slow, SlowHandler, Transactional, Wants, dead_letter, given_up
-from backend.foundation.bus.views import OutboxView
+from backend.foundation.bus.views import OutboxView, TopicChange, TopicDifference
 from backend.foundation.events.codec import encode, entry_of
 from backend.foundation.events.envelope import Event
-from backend.foundation.events.types import CATALOGUE
 from backend.foundation.kernel.errors import Conflict, TooLarge
 from backend.foundation.kernel.failpoints import hit
 from backend.foundation.kernel.ids import new_id
@@ -36,12 +36,8 @@ from backend.foundation.kernel.work import after_commit
 from backend.foundation.live.rules import outbox_channel
 from backend.foundation.live.service import Live
 from backend.foundation.telemetry import current_traceparent
-from backend.foundation.telemetry.logs import get_logger
-
-log = get_logger("bus")
 
 _MOST_BYTES = 900 * 1024
-_TOPICS = frozenset(entry.topic for entry in CATALOGUE.values())
 _DATABASE_WORKERS = {"sqlite": 1, "postgresql": 4}
 
 
@@ -54,7 +50,7 @@ class BusService:
         live: wakes relays.
         member: this process's name in consumer groups and leases; by default made up. One that stays the same over a
             restart (and is nobody else's) goes on at once where it stopped, without waiting for its leases to end.
-        partitions: of topics that are made here.
+        partitions: of the product's topics, at the least.
         retention_ms: how long those keep messages, 0 for as long as the broker does by itself.
         relay_shards: into how many parts the outbox is divided.
     """
@@ -74,17 +70,19 @@ class BusService:
         self._db = db
         self._live = live
         self._member = member or new_id("wrk")
-        self._partitions = partitions
-        self._settings = {"retention.ms": str(retention_ms)} if retention_ms else {}
+        self._own = OwnTopics(bus, partitions=partitions, retention_ms=retention_ms)
         self._relay_shards = relay_shards
         self._relays: list[Relay] = []
         self._consumers: dict[str, tuple[Reader, Dispatcher]] = {}
 
     async def start(self) -> None:
-        """Connect and make the catalogue's topics; raise `Unavailable` when the broker does not answer."""
+        """Connect and make the catalogue's topics that are not there; those that are stay as they are.
+
+        Raises:
+            Unavailable: the broker does not answer.
+        """
         await self._bus.start()
-        for topic in sorted(_TOPICS):
-            await self._make_topic(topic)
+        await self._own.make_all()
 
     async def close(self) -> None:
         """Stop all consumers: what is at work may end within 5 s, the rest goes to others."""
@@ -185,7 +183,7 @@ class BusService:
                 self._bus,
                 self._live,
                 owner=self._member,
-                make_topic=self._make_topic,
+                make_topic=self._own.make,
                 shard=shard,
                 shards=self._relay_shards,
             )
@@ -227,6 +225,23 @@ class BusService:
     async def topics(self) -> list[TopicInfo]:
         """Describe the topics."""
         return await self._bus.topics()
+
+    async def differences(self) -> list[TopicDifference]:
+        """Return in what the product's topics that are there are not as the settings and the catalogue want them."""
+        return await self._own.differences()
+
+    async def apply(self, *, partitions: bool = False) -> list[TopicChange]:
+        """Make the product's topics as they are wanted; return what was done about each difference.
+
+        Args:
+            partitions: whether to raise partitions too: keys get other places, so only where no event waits.
+        """
+        return await self._own.apply(self._waiting, partitions=partitions)
+
+    async def _waiting(self, topic: str) -> int:
+        # What is in the outbox still goes to the new places, all of it.
+        lags = await self.lag(*names) if (names := consumers_of(topic)) else {}
+        return sum(lag.get(topic, 0) for lag in lags.values())
 
     async def lag(self, *consumers: str) -> dict[str, dict[str, int]]:
         """Return how many messages of each topic these consumers, by default this process's, have not done yet."""
@@ -278,15 +293,6 @@ class BusService:
         reader = await self._bus.read(group_of(consumer), topics, dispatcher, member=self._member)
         self._consumers[consumer] = (reader, dispatcher)
         dispatcher.bind(reader)
-
-    async def _make_topic(self, topic: str) -> bool:
-        if topic not in _TOPICS:
-            return False
-        try:
-            await self._bus.create_topic(topic, partitions=self._partitions, settings=self._settings)
-        except Conflict as error:
-            log.warning("topic kept as it is", error=error.message)
-        return True
 
     def _outbox_row(self, event: Event) -> dict[str, Any]:
         topic, key, headers, value = encode(_traced(event))
