@@ -1,6 +1,8 @@
 """`autoweave spec`: what events there are, as a document, and whether a new document breaks who uses the old one."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +12,14 @@ import typer
 from backend.app import Backend
 from backend.cli.accounts import AsJson
 from backend.cli.agents import TenantName, caller_in
-from backend.cli.context import show, with_backend
+from backend.cli.context import settings_of, show, with_backend
 from backend.cli.report import FAILED, WRONG_USE
 from backend.foundation.kernel.errors import Invalid
 
 if TYPE_CHECKING:
     from backend.cli.kit.mesh import Mesh
     from backend.cli.kit.writing import Outcome
+    from backend.foundation.bus.rules import TopicPlan
     from backend.foundation.events.rules.changes import Change
 
 spec = typer.Typer(no_args_is_help=True, help="The events as AsyncAPI documents, and meshes made from a written spec.")
@@ -35,9 +38,10 @@ def asyncapi(
     from backend.reads.asyncapi import document
 
     async def of_agent(backend: Backend) -> dict[str, Any]:
-        return document(await backend.agents.get(await caller_in(backend, tenant), agent or ""))
+        found = await backend.agents.get(await caller_in(backend, tenant), agent or "")
+        return document(found, plan=backend.bus.plan)
 
-    described = document() if agent is None else with_backend(context, of_agent)
+    described = document(plan=_planned(context)) if agent is None else with_backend(context, of_agent)
     text = msgspec.json.format(msgspec.json.encode(described)) if as_json else msgspec.yaml.encode(described)
     print(text.decode().rstrip())
 
@@ -151,3 +155,10 @@ def _lines(one: "Change") -> list[str]:
     if not one.breaking:
         return [f"compatible  {one.place}: {one.change}"]
     return [f"BREAKING    {one.place}: {one.change}", f"            Cause: {one.cause}", f"            Fix: {one.fix}"]
+
+
+def _planned(context: typer.Context) -> "Callable[[str], TopicPlan]":
+    from backend.foundation.bus.rules import plan_of
+
+    settings = settings_of(context)
+    return partial(plan_of, partitions=settings.bus_partitions, retention_ms=settings.bus_retention * 3_600_000)

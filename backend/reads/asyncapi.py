@@ -1,15 +1,16 @@
 """The AsyncAPI 3 document of the product's events, whole or as one agent sees them.
 
-It is made of the catalogue alone and tells nothing of an installation: servers are variables, examples are made up.
+It is made of the catalogue and tells nothing of an installation but how its topics have to be: servers are variables,
+examples are made up.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from backend.domain.agents.views import AgentView
-from backend.foundation.bus.rules import KEEP_MESSAGES, KEEP_MS, PARTITIONS, group_of
+from backend.foundation.bus.rules import CLEANUP, KEEP_MESSAGES, KEEP_MS, RETENTION, TopicPlan, group_of, plan_of
 from backend.foundation.events.codec import encode
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE, EventType
@@ -32,15 +33,19 @@ _DESCRIPTION = (
 )
 
 
-def document(agent: AgentView | None = None) -> dict[str, Any]:
-    """Return the document as JSON values: of all that is registered, or of what one agent receives and sends."""
+def document(agent: AgentView | None = None, *, plan: Callable[[str], TopicPlan] = plan_of) -> dict[str, Any]:
+    """Return the document as JSON values: of all that is registered, or of what one agent receives and sends.
+
+    Args:
+        plan: how a topic has to be; by default, as without settings.
+    """
     entries = [entry for _, entry in sorted(CATALOGUE.items()) if agent is None or _concerns(entry)]
     return {
         "asyncapi": "3.0.0",
         "info": _info(agent),
         "defaultContentType": "application/json",
         "servers": _servers(),
-        "channels": {topic: _channel(topic, entries) for topic in sorted({entry.topic for entry in entries})},
+        "channels": {topic: _channel(plan(topic), entries) for topic in sorted({entry.topic for entry in entries})},
         "operations": dict(_operations(entries, agent)),
         "components": {
             "messages": {entry.name: _message(entry, agent) for entry in entries},
@@ -82,7 +87,8 @@ def _servers() -> dict[str, Any]:
     }
 
 
-def _channel(topic: str, entries: list[EventType]) -> dict[str, Any]:
+def _channel(plan: TopicPlan, entries: list[EventType]) -> dict[str, Any]:
+    topic = plan.name
     here = [entry for entry in entries if entry.topic == topic]
     servers = ["kafka", "embedded", *(["door"] if any(entry.public for entry in here) else [])]
     return {
@@ -90,12 +96,17 @@ def _channel(topic: str, entries: list[EventType]) -> dict[str, Any]:
         "description": " ".join(entry.summary for entry in here),
         "servers": [{"$ref": f"#/servers/{name}"} for name in servers],
         "messages": {entry.name: {"$ref": _MESSAGES + entry.name} for entry in here},
-        "bindings": {"kafka": {"topic": topic, "partitions": PARTITIONS, "bindingVersion": _BINDING}},
-        "x-retention": {
-            "kafka": "As the broker is set.",
-            "embedded": {"retention.ms": KEEP_MS, "retention.messages": KEEP_MESSAGES},
-        },
+        "bindings": {"kafka": {"topic": topic, "partitions": plan.partitions, "bindingVersion": _BINDING}},
+        "x-retention": _retention(plan),
     }
+
+
+def _retention(plan: TopicPlan) -> dict[str, Any]:
+    """Return how long each of the two buses keeps a topic's events, as Kafka names it."""
+    cleanup, keep = plan.settings[CLEANUP], plan.settings.get(RETENTION)
+    kafka = {CLEANUP: cleanup, RETENTION: int(keep) if keep else "As the broker is set."}
+    embedded = {CLEANUP: cleanup, RETENTION: int(keep) if keep else KEEP_MS, "retention.messages": KEEP_MESSAGES}
+    return {"kafka": kafka, "embedded": embedded}
 
 
 def _operations(entries: list[EventType], agent: AgentView | None) -> Iterator[tuple[str, dict[str, Any]]]:

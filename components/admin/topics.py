@@ -4,13 +4,13 @@ from typing import Any
 
 import reflex as rx
 
-from components.basics.controls import link, note
+from components.basics.controls import note
 from components.basics.places import loading, skeleton, status, trouble
 from components.basics.tables import opens, table
 from state.admin.topics import PATH, TopicsState
 from state.session import SessionState
 
-COLUMNS = ("Topic", "Consumers", "Partitions", "Kept", "Written", "Rate", "Waiting")
+COLUMNS = ("Topic", "Consumers", "Partitions", "Written", "Rate", "Waiting", "Kept")
 
 
 def topics() -> rx.Component:
@@ -31,15 +31,24 @@ def _table() -> rx.Component:
 
 def _differences() -> rx.Component:
     return note(
-        "Some topics are not as the settings want them. Nothing of it is changed by itself: shorter retention deletes "
-        "events, and more partitions give keys other places, so that events of a key may overtake those that wait.",
-        rx.el.ul(rx.foreach(TopicsState.differences, _difference)),
+        "Some topics are not as the settings want them",
+        rx.el.ul(rx.foreach(TopicsState.differences, _difference), class_name="stack"),
+        rx.el.p(
+            "A start changes none of it: shorter retention deletes events, and more partitions give keys other places, "
+            "so that events of a key may overtake those that wait.",
+            class_name="soft measure",
+        ),
         kind="attention",
     )
 
 
 def _difference(found: rx.Var[Any]) -> rx.Component:
-    return rx.el.li(rx.el.span(found.words), " ", rx.el.code(found.command, class_name="mono"))
+    return rx.el.li(
+        rx.el.span(found.words, class_name="strong"),
+        ": ",
+        rx.el.code(found.command, class_name="mono"),
+        rx.el.div(found.topics, class_name="mono small soft"),
+    )
 
 
 def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
@@ -53,10 +62,10 @@ def _cells(line: rx.Var[Any]) -> list[rx.Component | rx.Var[Any]]:
         what,
         rx.el.span(line.consumers, class_name="mono"),
         rx.el.span(line.partitions, class_name="number"),
-        rx.el.span(line.kept),
         rx.el.span(line.written, class_name="number"),
         rx.el.span(line.rate, class_name="number"),
         rx.cond(line.behind, status("attention", line.lag), rx.el.span(line.lag, class_name="number")),
+        rx.el.span(line.kept, class_name="small"),
         rx.cond(SessionState.permissions.contains("bus:read"), leads, rx.fragment()),
     ]
 

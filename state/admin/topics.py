@@ -33,9 +33,10 @@ class Line(TypedDict):
 
 
 class Difference(TypedDict):
-    """In what a topic is not as the settings want it, and the command that changes it."""
+    """In what some topics are not as the settings want them, and the command that changes it."""
 
     words: str
+    topics: str
     command: str
 
 
@@ -58,6 +59,17 @@ def line_of(topic: TopicView, per_s: float | None) -> Line:
         lag=f"{lag:,}",
         behind=lag > 0,
     )
+
+
+def differences_of(topics: Sequence[TopicView]) -> list[Difference]:
+    """Return what differs, once each with all the topics in which it does."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for topic in topics:
+        for each in topic.differences:
+            found.setdefault((each.what, each.command), []).append(topic.name)
+    return [
+        Difference(words=words, topics=", ".join(names), command=command) for (words, command), names in found.items()
+    ]
 
 
 class TopicsState(rx.State):
@@ -97,7 +109,5 @@ class TopicsState(rx.State):
             line_of(topic, (topic.written - before[topic.name]) / since_s if topic.name in before else None)
             for topic in topics
         ]
-        self.differences = [
-            Difference(words=each.words, command=each.command) for topic in topics for each in topic.differences
-        ]
+        self.differences = differences_of(topics)
         self.loaded = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from backend.foundation.bus.ports import TopicInfo
-from backend.foundation.bus.views import TopicDifference
+from backend.foundation.bus.views import TopicDifference, duration
 from backend.foundation.events.types import CATALOGUE, STATE_MS
 from backend.foundation.kernel.errors import Unavailable
 
@@ -114,17 +114,7 @@ def kept(info: TopicInfo) -> str:
     last = "the last of each key" if "compact" in info.cleanup else ""
     if "delete" not in info.cleanup:
         return last
-    return ", ".join(filter(None, (_duration(info.retention_ms), last)))
-
-
-def _duration(milliseconds: int) -> str:
-    if milliseconds < 0:
-        return "for ever"
-    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
-        if milliseconds >= size and not milliseconds % size:
-            count = milliseconds // size
-            return f"{count:,} {unit}{'' if count == 1 else 's'}"
-    return f"{milliseconds:,} ms"
+    return ", ".join(filter(None, (duration(info.retention_ms), last)))
 
 
 def group_of(consumer: str) -> str:

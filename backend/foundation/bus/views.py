@@ -86,6 +86,17 @@ class Progress:
     failed: int = 0
 
 
+def duration(milliseconds: int) -> str:
+    """Return a time in words; what is below zero has no end."""
+    if milliseconds < 0:
+        return "for ever"
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
+        if milliseconds >= size and not milliseconds % size:
+            count = milliseconds // size
+            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+    return f"{milliseconds:,} ms"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicDifference:
     """In what a topic is not as the settings and the catalogue want it.
@@ -103,7 +114,15 @@ class TopicDifference:
     @property
     def words(self) -> str:
         """Return it as a sentence."""
-        return f"{self.topic}: {self.setting} is {self.has or 'not set'}, wanted is {self.wanted}."
+        return f"{self.topic}: {self.what}."
+
+    @property
+    def what(self) -> str:
+        """Return it without the topic."""
+        has, wanted = self.has or "not set", self.wanted
+        if self.setting.endswith(".ms"):
+            has, wanted = (duration(int(text)) if text.lstrip("-").isdecimal() else text for text in (has, wanted))
+        return f"{self.setting} is {has}, wanted is {wanted}"
 
     @property
     def command(self) -> str:

@@ -1,6 +1,7 @@
 """``/asyncapi.json`` and ``.yaml``: every event, open like the OpenAPI document; one agent's, to its readers."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from backend.app import current
+from backend.foundation.bus.rules import TopicPlan
 from backend.gateway.http.callers import caller_of
 from backend.reads.asyncapi import document
 
@@ -16,12 +18,12 @@ JSON, YAML = "application/json", "application/yaml"
 
 async def as_json(_request: Request) -> Response:
     """Return the whole document as JSON."""
-    return Response(_whole(JSON), media_type=JSON)
+    return Response(_whole(JSON, current().bus.plan), media_type=JSON)
 
 
 async def as_yaml(_request: Request) -> Response:
     """Return the whole document as YAML."""
-    return Response(_whole(YAML), media_type=YAML)
+    return Response(_whole(YAML, current().bus.plan), media_type=YAML)
 
 
 async def agent_as_json(request: Request) -> Response:
@@ -36,12 +38,13 @@ async def agent_as_yaml(request: Request) -> Response:
 
 async def _of_agent(request: Request) -> dict[str, Any]:
     caller = await caller_of(request)
-    return document(await current().agents.get(caller, request.path_params["agent"]))
+    return document(await current().agents.get(caller, request.path_params["agent"]), plan=current().bus.plan)
 
 
-@cache
-def _whole(kind: str) -> bytes:
-    return _written(document(), kind)
+@lru_cache(maxsize=4)
+def _whole(kind: str, plan: Callable[[str], TopicPlan]) -> bytes:
+    # Anybody may ask for it as often as he likes; for a process it never changes.
+    return _written(document(plan=plan), kind)
 
 
 def _written(described: dict[str, Any], kind: str) -> bytes:

@@ -62,3 +62,17 @@ async def test_the_catalogue_names_who_listens_as_the_wiring_does(sqlite_install
     consumers = consumers_of(sqlite_installation.backend)
     bound = {(name, consumer) for consumer, one in consumers.items() for name in one.handlers}
     assert bound == {(name, consumer) for name, entry in CATALOGUE.items() for consumer in entry.handled_by}
+
+
+async def test_the_served_document_says_how_the_topics_of_this_installation_have_to_be(
+    sqlite_installation: Installation,
+) -> None:
+    """BUS-1."""
+    async with sqlite_installation.client() as client:
+        channels = (await client.get("/asyncapi.json")).json()["channels"]
+    made = {topic.name: topic for topic in await sqlite_installation.backend.bus.topics()}
+    assert channels.keys() == made.keys()
+    for name, channel in channels.items():
+        kept = channel["x-retention"]["embedded"]
+        told = (channel["bindings"]["kafka"]["partitions"], kept["retention.ms"], kept["cleanup.policy"])
+        assert told == (made[name].partitions, made[name].retention_ms, made[name].cleanup)

@@ -357,7 +357,7 @@ async def test_what_is_not_as_the_settings_want_it_is_shown_with_the_command_tha
         async with watching(state):
             await until(lambda: bool(state.differences))
         [found] = state.differences
-        assert found["words"] == "aw.chat: cleanup.policy is compact, wanted is delete."
+        assert (found["words"], found["topics"]) == ("cleanup.policy is compact, wanted is delete", "aw.chat")
         assert found["command"] == "autoweave bus apply"
         assert {line["name"]: line["kept"] for line in state.lines}["aw.chat"] == "the last of each key"
         health = Health(
@@ -365,7 +365,11 @@ async def test_what_is_not_as_the_settings_want_it_is_shown_with_the_command_tha
             house.backend.telemetry,
         )  # fmt: skip
         [part] = [part for part in await health.parts(house.ada) if part.name == "bus"]
-        assert (part.status, part.cause.endswith(found["words"]), "bus apply" in part.fix) == ("attention", True, True)
+        assert (part.status, part.cause.endswith(f"aw.chat: {found['words']}."), "bus apply" in part.fix) == (
+            "attention",
+            True,
+            True,
+        )
         assert [one.problem for one in await bus.apply()] == [""]
         [part] = [part for part in await health.parts(house.ada) if part.name == "bus"]
         assert part.status == "ok"

@@ -20,7 +20,7 @@ from backend.foundation.bus.ports import (
     Reader,
     TopicInfo,
 )
-from backend.foundation.bus.rules import PARTITIONS, Retries, consumers_of, group_of, slot_of
+from backend.foundation.bus.rules import PARTITIONS, Retries, TopicPlan, consumers_of, group_of, slot_of
 from backend.foundation.bus.service.dispatch import Dispatcher, Work
 from backend.foundation.bus.service.relay import Relay
 from backend.foundation.bus.service.topics import OwnTopics
@@ -225,6 +225,10 @@ class BusService:
     async def topics(self) -> list[TopicInfo]:
         """Describe the topics."""
         return await self._bus.topics()
+
+    def plan(self, topic: str) -> TopicPlan:
+        """Return how a topic of the product has to be."""
+        return self._own.plan(topic)
 
     async def differences(self) -> list[TopicDifference]:
         """Return in what the product's topics that are there are not as the settings and the catalogue want them."""

@@ -27,6 +27,10 @@ class OwnTopics:
         plans = (plan_of(topic, partitions=partitions, retention_ms=retention_ms) for topic in OWN_TOPICS)
         self._plans = {plan.name: plan for plan in plans}
 
+    def plan(self, topic: str) -> TopicPlan:
+        """Return how a topic of the product has to be."""
+        return self._plans[topic]
+
     async def make_all(self) -> None:
         """Make each that is not there."""
         for topic in self._plans:

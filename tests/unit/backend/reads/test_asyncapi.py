@@ -1,8 +1,11 @@
 """BUS-6, BUS-2: what the AsyncAPI document says is what the codec does."""
 
+from functools import partial
+
 import jsonschema
 import pytest
 
+from backend.foundation.bus.rules import plan_of
 from backend.foundation.events.codec import Undecodable, decode, encode
 from backend.foundation.events.envelope import Event
 from backend.foundation.events.types import CATALOGUE, EventGivenUp, EventType
@@ -70,3 +73,22 @@ def test_every_event_has_a_sender_and_each_sender_makes_it(entry: EventType) -> 
 def test_the_document_knows_nothing_of_an_installation() -> None:
     servers = document()["servers"].values()
     assert all(server["host"].startswith("{") for server in servers)
+
+
+def test_channels_tell_how_topics_have_to_be_by_the_settings_and_the_catalogue() -> None:
+    plain, given = (
+        document()["channels"],
+        document(plan=partial(plan_of, partitions=3, retention_ms=7_200_000))["channels"],
+    )
+    bindings = {channel["bindings"]["kafka"]["partitions"] for channel in given.values()}
+    assert (bindings, plain["aw.chat"]["bindings"]["kafka"]["partitions"]) == ({3}, 8)
+    assert given["aw.chat"]["x-retention"] == {
+        "kafka": {"cleanup.policy": "delete", "retention.ms": 7_200_000},
+        "embedded": {"cleanup.policy": "delete", "retention.ms": 7_200_000, "retention.messages": 20_000},
+    }
+    assert plain["aw.chat"]["x-retention"]["kafka"]["retention.ms"] == "As the broker is set."
+    for channels in (plain, given):
+        assert channels["aw.cards"]["x-retention"]["kafka"] == {
+            "cleanup.policy": "compact,delete",
+            "retention.ms": 691_200_000,
+        }
