@@ -39,6 +39,7 @@ async def run_worker(
         loop.add_signal_handler(number, stopped.set)
     async with open_built(settings, roles, worker_id, member) as built:
         await built.prepare_tenants()
+        await built.tell_of_the_document()
         await built.start(roles, replaces, loaded=spare_what_stays)
         ready()
         _log.info("worker_ready", roles=sorted(roles), worker=worker_id, pid=os.getpid())

@@ -40,7 +40,7 @@ from backend.domain.tools.service import Tools
 from backend.domain.webhooks.handlers import WebhookHandlers
 from backend.domain.webhooks.service import DeliveryWorker, Webhooks
 from backend.foundation.audit.service import Audit
-from backend.foundation.bus.service import BusService, DeadLetters, Handler, Wants
+from backend.foundation.bus.service import BusService, Contract, DeadLetters, Handler, Wants
 from backend.foundation.kernel import failpoints
 from backend.foundation.kernel.backoff import Backoff
 from backend.foundation.kernel.errors import AutoWeaveError, Unavailable
@@ -49,6 +49,7 @@ from backend.foundation.kernel.sealing import Sealer
 from backend.foundation.live.service import Live
 from backend.foundation.telemetry.service import Limits, Telemetry
 from backend.governance.identity.service import Identity
+from backend.reads.asyncapi import document
 from backend.reads.catalogue import Catalogue
 from backend.reads.conversation import Conversations
 from backend.reads.health import Health
@@ -74,6 +75,12 @@ class Built:
         """Give each tenant its starter tools and agent: those made before this version get what it brings."""
         for tenant in await self.backend.identity.tenants():
             await self.prepare_tenant(tenant)
+
+    async def tell_of_the_document(self) -> None:
+        """Tell every tenant when the document that the pages serve is another one than when a worker started last."""
+        backend = self.backend
+        contract = Contract(backend.database, backend.bus)
+        await contract.tell(document(plan=backend.bus.plan), await backend.identity.tenants())
 
     async def prepare_tenant(self, tenant: TenantId) -> None:
         """Give one tenant its starter tools and agent, and its agents their cards."""

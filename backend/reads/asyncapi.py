@@ -135,7 +135,7 @@ def _operation(action: str, room: str, entry: EventType) -> dict[str, Any]:
 
 
 def _message(entry: EventType, agent: AgentView | None) -> dict[str, Any]:
-    payload = msgspec.to_builtins(entry.example)
+    payload = _as_json(entry.example)
     if agent is not None:
         payload |= {"agent": agent.slug}
     return {
@@ -184,11 +184,16 @@ def _example_headers(entry: EventType) -> dict[str, str]:
 
 def _schemas(entries: list[EventType], agent: AgentView | None) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components([one.data for one in entries], ref_template=_SCHEMAS + "{name}")
-    described = {name: _one_line(schema) for name, schema in sorted(schemas.items())}
+    described = {name: _one_line(_as_json(schema)) for name, schema in sorted(schemas.items())}
     if agent is not None:
         for entry in entries:
             described[entry.data.__name__]["properties"]["agent"]["enum"] = [agent.slug, agent.id]
     return described
+
+
+def _as_json(value: object) -> Any:
+    # A tuple is no JSON value, and would differ from what is read of the written document.
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _one_line(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,11 +32,14 @@ def _table() -> rx.Component:
 def _differences() -> rx.Component:
     return note(
         "Some topics are not as the settings want them",
-        rx.el.ul(rx.foreach(TopicsState.differences, _difference), class_name="stack"),
-        rx.el.p(
-            "A start changes none of it: shorter retention deletes events, and more partitions give keys other places, "
-            "so that events of a key may overtake those that wait.",
-            class_name="soft measure",
+        rx.el.div(
+            rx.el.ul(rx.foreach(TopicsState.differences, _difference), class_name="stack"),
+            rx.el.p(
+                "A start changes none of it: shorter retention deletes events, and more partitions give keys other "
+                "places, so that events of a key may overtake those that wait.",
+                class_name="measure",
+            ),
+            class_name="stack",
         ),
         kind="attention",
     )
@@ -47,7 +50,7 @@ def _difference(found: rx.Var[Any]) -> rx.Component:
         rx.el.span(found.words, class_name="strong"),
         ": ",
         rx.el.code(found.command, class_name="mono"),
-        rx.el.div(found.topics, class_name="mono small soft"),
+        rx.el.div(found.topics, class_name="mono small"),
     )
 
 

@@ -20,6 +20,7 @@ ALL_TENANTS = {
     "backend/domain/webhooks/service/worker.py": "claims and sends what is due",
     "backend/foundation/bus/service/bus.py": "subscribes for all tenants",
     "backend/foundation/bus/service/cleaning.py": "removes what was sent",
+    "backend/foundation/bus/service/contract.py": "tells every tenant of the installation's document",
     "backend/foundation/bus/service/lease.py": "leads one shard of the outbox",
     "backend/foundation/bus/service/relay.py": "sends the outbox",
     "backend/foundation/bus/service/work.py": "handles batches of several tenants",

@@ -79,6 +79,20 @@ class DeadLetterRow(TenantRow, table=True):
     reason: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
 
 
+class SpecRow(SQLModel, table=True):
+    """A document of the installation's events as it was last told: its text is JSON, ``digest`` the SHA-256 of that.
+
+    ``sequence`` grows with each change, so that of all who see one at once only the first writes it.
+    """
+
+    __tablename__ = "bus_spec"  # pyright: ignore[reportAssignmentType]
+
+    name: str = Field(primary_key=True, max_length=80)
+    sequence: int
+    digest: str = Field(max_length=64)
+    document: str = Field(sa_type=Text)
+
+
 class LeaseRow(SQLModel, table=True):
     """Who relays a shard. ``epoch`` fences: what an earlier owner still writes is refused."""
 

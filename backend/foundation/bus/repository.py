@@ -29,15 +29,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from backend.foundation.bus.models import DeadLetterRow, InboxRow, LeaseRow, OutboxRow
+from backend.foundation.bus.models import DeadLetterRow, InboxRow, LeaseRow, OutboxRow, SpecRow
 from backend.foundation.bus.rules import SLOTS
 from backend.foundation.kernel.ids import TenantId
-from backend.foundation.kernel.tables import NOW_MS, now_ms, row_count, table_of
+from backend.foundation.kernel.tables import NOW_MS, insert_text, now_ms, row_count, table_of
 
 OUTBOX = table_of(OutboxRow)
 _INBOX = table_of(InboxRow)
 _LEASE = table_of(LeaseRow)
 _DEAD = table_of(DeadLetterRow)
+_SPEC = table_of(SpecRow)
+_SPEC_KNOWN = select(*_SPEC.c).where(_SPEC.c.name == bindparam("of_name"))
+_SPEC_FIRST = insert_text(_SPEC, conflict="DO NOTHING")
 
 LETTER_COLUMNS = (
     _DEAD.c.id,
@@ -82,6 +85,20 @@ def _forget_outbox(session: Session, _transaction: SessionTransaction) -> None:
 
 event.listen(Session, "before_commit", _insert_outbox)
 event.listen(Session, "after_soft_rollback", _forget_outbox)
+
+
+async def known_spec(session: AsyncSession, name: str) -> Row[Any] | None:
+    """Return a document as it was last told, with the columns of `SpecRow`."""
+    return (await session.execute(_SPEC_KNOWN, {"of_name": name})).first()
+
+
+async def remember_spec(session: AsyncSession, *, name: str, sequence: int, digest: str, document: str) -> bool:
+    """Write a document over the one of the sequence before; return whether nobody else did it first."""
+    values = {"name": name, "sequence": sequence, "digest": digest, "document": document}
+    if sequence == 1:
+        return row_count(await session.execute(_SPEC_FIRST, values)) == 1
+    found = update(_SPEC).where(_SPEC.c.name == name, _SPEC.c.sequence == sequence - 1).values(values)
+    return row_count(await session.execute(found)) == 1
 
 
 async def first_seen(session: AsyncSession, consumer: str, events: Sequence[EventKey]) -> set[EventKey]:

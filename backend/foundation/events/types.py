@@ -102,6 +102,24 @@ class CardWithdrawn(EventData, frozen=True, kw_only=True):
     proof: str
 
 
+class SpecChanged(EventData, frozen=True, kw_only=True):
+    """The AsyncAPI document that the installation serves is another one, as after an update: which one (``asyncapi``),
+    its version, the SHA-256 of the one before and of this one, and the places that are new, different and gone.
+    ``sequence`` grows with each change. ``compatible`` is the verdict of `autoweave spec check`, ``breaking`` what it
+    says of each change that breaks somebody. Of each list the first hundred."""
+
+    document: str
+    sequence: int
+    version: str
+    previous: str
+    current: str
+    compatible: bool
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    breaking: tuple[str, ...] = ()
+
+
 class EventGivenUp(EventData, frozen=True, kw_only=True):
     """A consumer gave an event up: what it was, where it stood, why, and after how many attempts. ``payload`` is its
     data; bytes that are no text stand in ``payload_base64`` instead, and what is too large in neither."""
@@ -203,6 +221,26 @@ CATALOGUE: dict[str, EventType] = {
             summary="An agent and its card are gone.",
             example=CardWithdrawn(
                 agent="agt_1", sequence=1_767_225_600_001, proof="eyJhbGciOiJFZERTQSJ9.eyJhZ2VudCI6ImFndF8xIn0.c2ln"
+            ),
+        ),
+        EventType(
+            name="spec.changed.v1",
+            topic="aw.spec",
+            data=SpecChanged,
+            key="The document.",
+            published_by=("bus",),
+            handled_by=("webhooks",),
+            outgoing=True,
+            summary="The AsyncAPI document of the events has changed.",
+            example=SpecChanged(
+                document="asyncapi",
+                sequence=2,
+                version="1",
+                previous="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                current="60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+                compatible=True,
+                added=("channels/aw.orders",),
+                changed=("components/schemas/StartRun",),
             ),
         ),
         EventType(

@@ -50,7 +50,7 @@ async def test_every_type_of_the_catalogue_is_listed_with_who_sends_and_who_list
     }
     assert lines["chat.event_given_up.v1"]["handled_by"] == "webhooks"
     assert lines["webhooks.event_given_up.v1"]["handled_by"] == "nobody"
-    assert state.rooms == ["agents", "chat", "directory", "flows", "webhooks"]
+    assert state.rooms == ["agents", "bus", "chat", "directory", "flows", "webhooks"]
     assert state.contracts == [{"name": "Concierge", "document": "/v1/agents/concierge/asyncapi"}]
 
 

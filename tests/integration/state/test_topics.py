@@ -72,7 +72,8 @@ async def test_every_topic_of_the_catalogue_is_listed_with_how_fast_it_grows(
         await until(lambda: state.loaded)
     by_name = {line["name"]: line for line in state.lines}
     rooms = ("agents", "chat", "flows", "webhooks")
-    assert set(by_name) == {"aw.agents", "aw.cards", "aw.chat", "aw.runs", *(f"aw.dead.{room}" for room in rooms)}
+    own = {"aw.agents", "aw.cards", "aw.chat", "aw.runs", "aw.spec"}
+    assert set(by_name) == own | {f"aw.dead.{room}" for room in rooms}
     assert by_name["aw.dead.webhooks"]["consumers"] == "none"
     assert by_name["aw.dead.chat"]["consumers"] == "webhooks"
     assert by_name["aw.agents"]["consumers"] == "agents"

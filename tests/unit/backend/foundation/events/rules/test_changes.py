@@ -136,7 +136,7 @@ PLACES = st.sampled_from([(entry.data.__name__, field) for entry in CATALOGUE.va
 
 
 @settings(deadline=None)
-@given(st.sets(PLACES, min_size=1), st.sampled_from(["boolean", "null", None]))
+@given(st.sets(PLACES, min_size=1), st.sampled_from(["number", "null", None]))
 def test_no_property_is_lost_or_retyped_unseen(places: set[tuple[str, str]], kind: str | None) -> None:
     new = copy.deepcopy(document())
     for name, field in places:
