@@ -45,9 +45,11 @@ async def test_nothing_is_lost_when_the_web_process_is_killed(own_app: RunningAp
     await page.get_by_role("button", name="Create workspace").click()
     box = page.get_by_role("textbox", name="Message")
     answers = page.get_by_role("article", name="Answer", exact=True)
+    # Before the page is alive, the key means nothing to it.
+    await expect(page.get_by_role("heading", name="Concierge")).to_be_visible()
     await box.fill("Hello")
     await box.press("Enter")
-    await expect(answers).to_have_count(1, timeout=20_000)
+    await expect(answers).to_have_count(1, timeout=60_000)
     await page.evaluate("window.sameDocument = true")
     await box.fill("What is 17% of 2,431?")
     await box.press("Enter")
