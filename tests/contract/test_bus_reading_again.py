@@ -1,6 +1,7 @@
 """Watching and replaying on Kafka and on Valkey: reading without a group."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -172,6 +173,19 @@ async def test_a_replay_that_is_left_early_leaves_nothing_behind(bus: Bus) -> No
     first = await anext(replay)
     await replay.aclose()  # pyright: ignore[reportAttributeAccessIssue]
     assert first.message.value == b"0"
+
+
+async def test_a_replay_that_is_cancelled_anywhere_leaves_no_connection_open(bus: Bus) -> None:
+    """BUS-1: a page that is left while it asks; what nobody closed would be told when the rubbish is collected."""
+    await publish(bus, [message("k", number) for number in range(5)])
+    for steps in range(0, 1_500, 25):
+        task = asyncio.create_task(_replay(bus))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    gc.collect()
+    assert len(await _replay(bus)) == 5
 
 
 async def test_a_replay_of_an_empty_topic_is_empty(bus: Bus) -> None:

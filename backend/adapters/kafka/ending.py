@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -11,6 +11,29 @@ from backend.adapters.kafka.clients import Admin, Consumer, Producer, connection
 _log = structlog.get_logger(__name__)
 _END_S = 5.0
 _SENDER_S = 15.0
+# Who asks for health or has left a page does not wait for a broker that stands still.
+_HALF_MADE_S = 0.25
+
+
+class _Startable(Protocol):
+    async def start(self) -> None: ...
+
+
+async def start_whole(client: _Startable) -> None:
+    """Start a client; who is cancelled meanwhile waits a moment for the start to end, so that nothing is half made.
+
+    The library knows no connection that it was interrupted in making, so nobody would close it.
+    """
+    task = asyncio.create_task(client.start())
+    try:
+        await asyncio.shield(task)
+    finally:
+        if not task.done():
+            await asyncio.wait([task], timeout=_HALF_MADE_S)
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()
 
 
 async def end_consumer(consumer: Consumer) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Generic, Protocol, TypeVar
 
+from backend.adapters.kafka.ending import start_whole
+
 
 class _Startable(Protocol):
     async def start(self) -> None: ...
@@ -44,6 +46,6 @@ class Held(Generic[Client]):
         client = self._make()
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._close, client)
-            await client.start()
+            await start_whole(client)
             undo.pop_all()
         return client

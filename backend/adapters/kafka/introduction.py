@@ -1,5 +1,6 @@
 """One connection, made as every client's first one is, to hear what a server has against it."""
 
+import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, cast
 
@@ -12,6 +13,7 @@ _OPTIONS = frozenset(
     {"client_id", "security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password",
      "sasl_oauth_token_provider"}
 )  # fmt: skip
+_END_S = 1.0
 
 
 class _Brokers(Protocol):
@@ -25,7 +27,7 @@ class _Open(Protocol):
 
     async def connect(self) -> object: ...
     def send(self, request: MetadataRequest) -> Coroutine[Any, Any, _Brokers]: ...
-    def close(self) -> object: ...
+    def close(self) -> asyncio.Future[None] | None: ...
 
 
 async def introduce(options: Mapping[str, object], host: str, port: int) -> list[tuple[str, int]]:
@@ -42,7 +44,9 @@ async def introduce(options: Mapping[str, object], host: str, port: int) -> list
     try:
         answer = await connection.send(MetadataRequest([]))
     finally:
-        connection.close()
+        if (closed := connection.close()) is not None:
+            # With TLS the socket is closed only when the other side has said its end too.
+            await asyncio.wait([closed], timeout=_END_S)
     return [(str(broker[1]), int(broker[2])) for broker in answer.brokers]
 
 

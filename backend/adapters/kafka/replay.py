@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from aiokafka.structs import TopicPartition
 
 from backend.adapters.kafka.clients import Clients, Consumer
-from backend.adapters.kafka.ending import end_consumer
+from backend.adapters.kafka.ending import end_consumer, start_whole
 from backend.adapters.kafka.failures import answered
 from backend.adapters.kafka.options import KafkaOptions
 from backend.adapters.kafka.records import Record, decode
@@ -77,7 +77,7 @@ class Replays:
         consumer = self._clients.observer()
         try:
             async with answered("replay", self._options.start_s):
-                await consumer.start()
+                await start_whole(consumer)
             consumer.assign(list(ends))
             for at in ends:
                 consumer.seek(at, starts[at])

@@ -253,7 +253,6 @@ async def test_a_wrong_webhook_is_refused_by_name(
         ({"limit": "٣"}, "limit"),
         ({"limit": "-1"}, "limit"),
         ({"before": "x"}, "before"),
-        ({"before": "\x00"}, "before"),
         ({"before": "whd_" + "z" * 5_000}, "before"),
         ({"status": "DROPPED"}, "status"),
     ],
