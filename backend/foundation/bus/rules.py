@@ -2,7 +2,7 @@
 
 import random
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -139,13 +139,11 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, Unavailable)
 
 
-def parts(large: Sequence[bool], *, most: int, most_large: int) -> Iterator[slice]:
-    """Divide a sequence, keeping its order: each part has at most so many, and at most so many large ones of them."""
-    first = heavy = 0
+def fitting(large: Sequence[bool], *, most: int) -> int:
+    """Return how many of a sequence, from its beginning, hold at most so many large ones."""
+    heavy = 0
     for at, is_large in enumerate(large):
-        if at - first == most or (is_large and heavy == most_large):
-            yield slice(first, at)
-            first, heavy = at, 0
         heavy += is_large
-    if first < len(large):
-        yield slice(first, len(large))
+        if heavy > most:
+            return at
+    return len(large)

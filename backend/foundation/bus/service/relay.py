@@ -9,16 +9,16 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.foundation.bus import repository
 from backend.foundation.bus.ports import Bus, Delivery, Message, Partition
-from backend.foundation.bus.rules import parts, wait_s
+from backend.foundation.bus.rules import fitting, wait_s
 from backend.foundation.bus.service.cleaning import KEEP_SENT_MS, clean_forever
 from backend.foundation.bus.service.lease import ShardLease
 from backend.foundation.bus.service.work import dead_letter
@@ -33,8 +33,8 @@ from backend.foundation.telemetry.metrics import BUS_OUTBOX, BUS_PUBLISHED
 
 log = get_logger("bus")
 
-_READ, _BATCH, _LARGE = 2_000, 500, 8
-"""So many events are read at once, and sent at once; of large ones fewer, as a batch is held in memory."""
+_BATCH, _LARGE = 500, 8
+"""So many events are sent at once, and so many large ones of them: a batch is held in memory."""
 _POLL_S = 1.0
 _STANDBY_S = 2.0
 _FINISH_S = 5.0
@@ -52,29 +52,6 @@ class _Blocked:
 
     attempts: int
     until: float
-
-
-class _Pass:
-    """One reading of the outbox on its way: what is sent is marked, a transaction at a time, while the next goes out.
-
-    Attributes:
-        refused: keys whose event was refused meanwhile: those behind it wait with it.
-    """
-
-    def __init__(self) -> None:
-        self.refused: set[str] = set()
-        self._marking: asyncio.Task[None] | None = None
-
-    async def mark(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Begin to mark, once what was begun before is done."""
-        await self.marked()
-        self._marking = asyncio.create_task(work(), name="bus-mark")
-
-    async def marked(self) -> None:
-        """Wait until all is marked that was begun; raise what it raised."""
-        if self._marking is not None:
-            task, self._marking = self._marking, None
-            await task
 
 
 class Relay:
@@ -223,50 +200,27 @@ class Relay:
         blocked = [key for key, state in self._blocked.items() if state.until > now]
         async with self._db.system_read() as session:
             rows = await repository.unsent(
-                session, shard=self._shard, shards=self._shards, blocked=blocked, limit=_READ
+                session, shard=self._shard, shards=self._shards, blocked=blocked, limit=_BATCH
             )
-        under_way = _Pass()
-        try:
-            epoch = self._lease.epoch
-            for part in parts([row.value is None for row in rows], most=_BATCH, most_large=_LARGE):
-                # Where the database is slow, a pass may take longer than the lease is given for.
-                if not await self._lease.hold() or self._lease.epoch != epoch:
-                    raise Fenced("Another relay had this shard meanwhile.")
-                if not await self._relay_part(rows[part], under_way):
-                    return True
-        finally:
-            await under_way.marked()
-        return len(rows) == _READ
-
-    async def _relay_part(self, part: Sequence[Row[Any]], under_way: _Pass) -> bool:
-        """Publish a part of what was read, while the one before it is marked; False asks to read anew."""
-        refused = under_way.refused
-        rows = [row for row in part if row.key not in refused] if refused else part
-        messages = await self._messages(rows)
+            found, rows = len(rows), rows[: fitting([row.value is None for row in rows], most=_LARGE)]
+            messages = await self._messages(session, rows)
+        if not rows:
+            return False
         hit("bus.publish.before")
         results = await self._publish(messages)
         hit("bus.publish.after")
         gone = {message.topic for message, error in zip(messages, results, strict=True) if isinstance(error, NotFound)}
         if made := [topic for topic in sorted(gone) if await self._made_again(topic)]:
-            await under_way.marked()
             await self._send_again_to(made)
-            return False
-        sent, dead, down = self._judge(rows, messages, results, refused)
-        if sent:
-            await under_way.mark(partial(self._mark, sent, dead))
-        self._count(messages, results)
-        if down is not None:
-            raise down
-        return True
+            return True
+        await self._record(rows, messages, results)
+        return len(rows) < found or found == _BATCH
 
-    async def _messages(self, rows: Sequence[Row[Any]]) -> list[Message]:
+    async def _messages(self, session: AsyncSession, rows: Sequence[Row[Any]]) -> list[Message]:
         large = [row.id for row in rows if row.value is None]
-        values: Mapping[int, str] = {}
-        if large:
-            async with self._db.system_read() as session:
-                values = await repository.values_of(session, large)
-            if len(values) < len(large):
-                raise Fenced("Another relay has sent what this one read, and it is cleaned away.")
+        values = await repository.values_of(session, large) if large else {}
+        if len(values) < len(large):
+            raise Fenced("Another relay has sent what this one read, and it is cleaned away.")
         return [
             Message(topic, key, headers, (values[id_] if value is None else value).encode())
             for id_, topic, key, headers, value in rows
@@ -282,14 +236,9 @@ class Relay:
             self._down_since = self._down_since or time.monotonic()
         return results
 
-    def _judge(
-        self,
-        rows: Sequence[Row[Any]],
-        messages: Sequence[Message],
-        results: Sequence[Exception | None],
-        refused: set[str],
-    ) -> tuple[list[int], list[dict[str, Any]], Unavailable | None]:
-        """Return the ids of rows that need not be sent any more, those given up among them, and whether it is down."""
+    async def _record(
+        self, rows: Sequence[Row[Any]], messages: Sequence[Message], results: Sequence[Exception | None]
+    ) -> None:
         sent: list[int] = []
         dead: list[dict[str, Any]] = []
         down: Unavailable | None = None
@@ -305,17 +254,16 @@ class Relay:
                 dead.append(dead_letter("relay", delivery, None, error, _MOST_ATTEMPTS))
                 sent.append(row.id)
                 del self._blocked[row.key]
-            else:
-                refused.add(row.key)
-        return sent, dead, down
-
-    async def _mark(self, sent: Sequence[int], dead: Sequence[dict[str, Any]]) -> None:
-        async with self._db.system_write() as session:
-            if dead:
-                await repository.insert_dead(session, dead)
-            if not await repository.mark_sent(session, self._lease.name, self._lease.epoch, sent):
-                raise Fenced("Another relay serves this shard now.")
-        hit("bus.sent.after")
+        if sent:
+            async with self._db.system_write() as session:
+                if dead:
+                    await repository.insert_dead(session, dead)
+                if not await repository.mark_sent(session, self._lease.name, self._lease.epoch, sent):
+                    raise Fenced("Another relay serves this shard now.")
+            hit("bus.sent.after")
+        self._count(messages, results)
+        if down is not None:
+            raise down
 
     def _refused(self, key: str, error: Exception) -> int:
         if len(self._blocked) >= _MOST_BLOCKED:

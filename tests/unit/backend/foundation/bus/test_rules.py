@@ -1,4 +1,4 @@
-"""BUS-1 BUS-5 BUS-7: how the product's topics have to be, and how what was read of the outbox is divided."""
+"""BUS-1 BUS-5 BUS-7: how the product's topics have to be, and how much of the outbox goes at once."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backend.domain.directory.rules.cards import VALID_S
 from backend.foundation.bus.ports import TopicInfo
-from backend.foundation.bus.rules import OWN_TOPICS, differences, kept, parts, plan_of
+from backend.foundation.bus.rules import OWN_TOPICS, differences, fitting, kept, plan_of
 
 _HOUR_MS = 3_600_000
 
@@ -58,13 +58,8 @@ def test_how_long_messages_are_kept_is_said_in_words(retention_ms: int, cleanup:
     assert kept(info(retention_ms=retention_ms, cleanup=cleanup)) == words
 
 
-@given(st.lists(st.booleans(), max_size=200), st.integers(1, 30), st.integers(1, 5))
-def test_parts_hold_everything_once_in_order_within_their_bounds(large: list[bool], most: int, most_large: int) -> None:
-    divided = [range(part.start, part.stop) for part in parts(large, most=most, most_large=most_large)]
-    assert [at for part in divided for at in part] == list(range(len(large)))
-    assert all(0 < len(part) <= most and sum(large[at] for at in part) <= most_large for part in divided)
-
-
-def test_a_part_is_as_full_as_its_bounds_allow() -> None:
-    assert list(parts([False] * 5, most=2, most_large=1)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
-    assert list(parts([True, False, True], most=9, most_large=1)) == [slice(0, 2), slice(2, 3)]
+@given(st.lists(st.booleans(), max_size=200), st.integers(1, 5))
+def test_what_fits_is_as_long_as_its_bound_allows(large: list[bool], most: int) -> None:
+    count = fitting(large, most=most)
+    assert sum(large[:count]) <= most
+    assert count == len(large) or sum(large[: count + 1]) > most
